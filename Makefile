@@ -1,0 +1,51 @@
+# Everything is installed into .venv; a second run needs no network.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.embertune
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo check fix test test-torch benchmarks tables docs clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Embertune needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(STAMP)-base: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(STAMP)-test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[api,parquet]' --group test --group lint
+	@touch $@ $(STAMP)-base
+
+# constraints-torch.txt names the CPU build for development machines; users get a range.
+$(STAMP)-torch: pyproject.toml constraints-torch.txt $(STAMP)-test
+	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --editable '.[sentence-transformers,model2vec,fastembed]' --group torch
+	@touch $@
+
+install: $(STAMP)-test  ## set up .venv for development
+
+demo: $(STAMP)-base  ## tune on the Python documentation of this machine, offline, under a minute
+	$(BIN)/embertune demo
+
+check: $(STAMP)-test  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(STAMP)-test  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: $(STAMP)-test  ## every test that needs no torch
+	$(BIN)/python -m pytest
+
+test-torch: $(STAMP)-torch  ## the tests that need torch
+	$(BIN)/python -m pytest -m torch
+
+clean:  ## remove .venv and every cache
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,115 @@
+"""Every error that Embertune raises on purpose.
+
+* EmbertuneError
+  x ConfigError (ValueError)           a setting is impossible; lists every problem at once
+  x DataError (ValueError)             the user's data breaks a rule
+    + LeakageError                     the same text sits on both sides of a split
+    + SplitError                       too little data for the split that was asked
+  x NotFittedError (ValueError)        transform() before fit()
+  x EncoderError (RuntimeError)        an embedding provider failed
+    + RateLimitError                   carries retry_after
+  x ArtifactError (ValueError)         a saved adapter is damaged or does not match this encoder
+  x MissingExtraError (ImportError)    an optional dependency is absent
+  x StorageError (OSError)             a folder or disk refused what had to be written
+
+Each is also the built-in named in brackets, so ``except ValueError`` works. A message says what was
+found (with counts), what was expected, and the line to type next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "ArtifactError",
+    "ConfigError",
+    "DataError",
+    "EmbertuneError",
+    "EncoderError",
+    "LeakageError",
+    "MissingExtraError",
+    "NotFittedError",
+    "RateLimitError",
+    "SplitError",
+    "StorageError",
+]
+
+
+class EmbertuneError(Exception):
+    """The root of the tree: catch it to catch everything foreseeable."""
+
+
+class ConfigError(EmbertuneError, ValueError):
+    """A setting is impossible.
+
+    Args:
+        problems: One sentence, or every problem that was found.
+
+    Example:
+        >>> print(ConfigError(["epochs must be at least 1, got 0", "temperature must be positive, got -1"]))
+        Invalid configuration:
+        - epochs must be at least 1, got 0
+        - temperature must be positive, got -1
+    """
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        if isinstance(problems, str):
+            super().__init__(problems)
+        else:
+            super().__init__("Invalid configuration:\n" + "\n".join(f"- {problem}" for problem in self.problems))
+
+
+class DataError(EmbertuneError, ValueError):
+    """The user's data breaks a rule."""
+
+
+class LeakageError(DataError):
+    """The same, or nearly the same, text sits on both sides of a split."""
+
+
+class SplitError(DataError):
+    """There is too little data for the split that was asked."""
+
+
+class NotFittedError(EmbertuneError, ValueError):
+    """``transform`` was called before ``fit``."""
+
+
+class EncoderError(EmbertuneError, RuntimeError):
+    """An embedding provider, or a file of vectors, did not give what was asked."""
+
+
+class RateLimitError(EncoderError):
+    """The provider refused for now.
+
+    Args:
+        message: What happened.
+        retry_after: Seconds that the provider asked to wait, if it said so.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ArtifactError(EmbertuneError, ValueError):
+    """A saved adapter is damaged, or does not match this encoder."""
+
+
+class StorageError(EmbertuneError, OSError):
+    """A folder or a disk refused what had to be written."""
+
+
+class MissingExtraError(EmbertuneError, ImportError):
+    """An optional dependency is absent.
+
+    Args:
+        module: The module that could not be imported.
+        extra: The extra of Embertune that brings it.
+        purpose: What it is needed for, as the start of a sentence.
+    """
+
+    def __init__(self, module: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs `{module}`. Install it with: pip install 'embertune[{extra}]'")
+        self.module, self.extra, self.purpose = module, extra, purpose
