@@ -1,0 +1,8 @@
+"""Floor 2: maps after the encoder, trained and served with numpy."""
+
+from embertune.adapters.artifact import load_adapter
+from embertune.adapters.base import Adapter
+from embertune.adapters.identity import IdentityAdapter
+from embertune.adapters.linear import LinearAdapter
+
+__all__ = ["Adapter", "IdentityAdapter", "LinearAdapter", "load_adapter"]

@@ -1,0 +1,174 @@
+"""The artefact: an adapter as a folder that can be read without this library.
+
+``config.json`` (what it is, and for which encoder), ``adapter.safetensors`` (float32 arrays), and the
+adapter's attachments: ``record.json`` (the experiment that made it) and ``README.md`` (its card).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.numpy import save_file as save_tensors
+
+from embertune.adapters.base import Adapter
+from embertune.adapters.identity import IdentityAdapter
+from embertune.adapters.linear import LinearAdapter
+from embertune.errors import ArtifactError, StorageError
+
+__all__ = ["FORMAT", "load_adapter", "save"]
+
+FORMAT = 1
+
+_NAMES = {"config.json", "adapter.safetensors", "record.json", "README.md", "report.html", "candidate"}
+
+_TYPES: dict[str, type[Adapter]] = {adapter.type: adapter for adapter in (IdentityAdapter, LinearAdapter)}
+
+
+def save(adapter: Adapter, folder: str | Path) -> Path:
+    """Write an adapter as a folder, whole or not at all.
+
+    An earlier artefact of that name is replaced only once the new one lies complete beside it.
+
+    Args:
+        adapter: A fitted adapter.
+        folder: Where to; its parent must exist.
+
+    Returns:
+        The folder.
+
+    Raises:
+        NotFittedError: The adapter is not fitted.
+        StorageError: The folder holds something else, or the disk refused.
+    """
+    target = Path(folder).expanduser()
+    if target.exists() and not _may_replace(target):
+        raise StorageError(
+            f"{target} exists and holds {_strangers(target)}, so it was left alone: only a saved adapter is replaced. "
+            "Name another folder."
+        )
+    tensors = {name: np.ascontiguousarray(array) for name, array in adapter.tensors().items()}
+    config = {
+        "format": FORMAT,
+        "type": adapter.type,
+        **adapter.get_params(),
+        "dimension": adapter.dimension,
+        "encoder": dict(adapter.encoder) if adapter.encoder else None,
+        "library": f"embertune {version('embertune')}",
+    }
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise _refused(target, error) from None
+    try:
+        (staging / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        save_tensors(tensors, staging / "adapter.safetensors")
+        for name, text in adapter.attachments.items():
+            (staging / name).write_text(text, encoding="utf-8")
+        staging.chmod(0o755)
+        _swap(staging, target)
+    except (OSError, SafetensorError) as error:
+        raise _refused(target, error) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def load_adapter(folder: str | Path) -> Adapter:
+    """Read an adapter that was saved.
+
+    Args:
+        folder: The folder that `save` wrote.
+
+    Returns:
+        The fitted adapter, with its `encoder` and `attachments`.
+
+    Raises:
+        ArtifactError: The folder is missing, damaged or of a newer format.
+    """
+    source = Path(folder).expanduser()
+    config = _read_config(source)
+    try:
+        tensors = load_file(source / "adapter.safetensors")
+        adapter_class = _TYPES[config["type"]]
+        adapter = adapter_class.from_tensors(tensors, {name: config[name] for name in adapter_class.param_names()})
+        adapter.encoder = config.get("encoder")
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{source} is damaged: {type(error).__name__}: {error}. Save the adapter again, or tune again."
+        ) from None
+    adapter.attachments = {
+        name: (source / name).read_text(encoding="utf-8")
+        for name in ("record.json", "README.md")
+        if (source / name).is_file()
+    }
+    return adapter
+
+
+def _read_config(source: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    except OSError:
+        raise ArtifactError(
+            f"{source} is not a saved adapter: config.json was not found there. "
+            "Make one with: embertune tune DATA --encoder ENCODER --out FOLDER"
+        ) from None
+    except ValueError as error:
+        raise ArtifactError(f"{source / 'config.json'} is not JSON: {error}. Save the adapter again.") from None
+    if not isinstance(config, dict) or not isinstance(config.get("format"), int):
+        raise ArtifactError(f"{source / 'config.json'} has no format number, so it is not a saved adapter.")
+    if config["format"] > FORMAT:
+        raise ArtifactError(
+            f"{source} has format {config['format']}; this version reads up to {FORMAT}. "
+            "Upgrade with: pip install -U embertune"
+        )
+    if config.get("type") not in _TYPES:
+        raise ArtifactError(
+            f"{source} holds an adapter of type {config.get('type')!r}; known are {', '.join(sorted(_TYPES))}. "
+            "Upgrade with: pip install -U embertune"
+        )
+    return config
+
+
+def _may_replace(target: Path) -> bool:
+    return target.is_dir() and not _strangers(target)
+
+
+def _strangers(target: Path) -> str:
+    """Name up to three things in a folder that no saved adapter has; empty where there are none."""
+    if not target.is_dir():
+        return "a file"
+    found = sorted(entry.name for entry in target.iterdir() if entry.name not in _NAMES)
+    return ", ".join(found[:3])
+
+
+def _swap(staging: Path, target: Path) -> None:
+    if not target.exists():
+        staging.rename(target)
+        return
+    # What stood there is moved aside first and deleted last, so a crash leaves one of the two whole.
+    aside = target.with_name(f"{staging.name}.old")
+    target.rename(aside)
+    try:
+        os.rename(staging, target)
+    except OSError:
+        aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _refused(target: Path, error: Exception) -> StorageError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return StorageError(
+        f"The adapter could not be written to {target}: {reason}. What stood there before is unchanged. "
+        "Free some space or name another folder."
+    )

@@ -1,0 +1,187 @@
+"""What every embedding adapter is: a map after the encoder, fitted on pairs, served with numpy."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from embertune.core.vectors import Vectors, as_vectors, normalize
+from embertune.errors import ConfigError, DataError, NotFittedError
+
+__all__ = ["Adapter", "Side", "TrainingPairs", "check_pairs"]
+
+Side = Literal["query", "document"]
+
+
+class TrainingPairs:
+    """Training pairs as three arrays, checked: what every solver takes.
+
+    Attributes:
+        queries: (n, d) float32, rows of length 1.
+        documents: (m, d) float32, rows of length 1.
+        pairs: (p, 2) positions of a query and of one of its positives, sorted, each once.
+    """
+
+    def __init__(self, queries: Vectors, documents: Vectors, pairs: npt.NDArray[np.intp]) -> None:
+        self.queries, self.documents, self.pairs = queries, documents, pairs
+
+
+def check_pairs(queries: Any, documents: Any, pairs: Any = None) -> TrainingPairs:
+    """Check training input and give it as unit vectors and positions.
+
+    Args:
+        queries: (n, d).
+        documents: (m, d); without `pairs`, row i answers query i, and equal rows are one document.
+        pairs: (p, 2) positions of a query and of one of its positives.
+
+    Raises:
+        DataError: Shapes do not fit, or there is nothing to learn from.
+
+    Example:
+        >>> check_pairs([[1, 0], [0, 1]], [[1, 0], [1, 0]]).pairs.tolist()
+        [[0, 0], [1, 0]]
+    """
+    queries, documents = as_vectors(queries, "queries"), as_vectors(documents, "documents")
+    if queries.shape[1] != documents.shape[1]:
+        raise DataError(
+            f"The queries have {queries.shape[1]} dimensions and the documents {documents.shape[1]}. "
+            "Both must come from the same encoder."
+        )
+    if pairs is None:
+        if len(queries) != len(documents):
+            raise DataError(
+                f"{len(queries)} queries and {len(documents)} documents were given without `pairs`, so row i of one "
+                "must answer row i of the other. Give as many of each, or pairs=[(query, document), ...] by position."
+            )
+        documents, inverse = np.unique(documents, axis=0, return_inverse=True)
+        positions = np.column_stack([np.arange(len(queries)), inverse.ravel()])
+    else:
+        positions = np.asarray(pairs, dtype=np.intp).reshape(-1, 2)
+        highest = positions.max(axis=0, initial=-1)
+        if positions.min(initial=0) < 0 or highest[0] >= len(queries) or highest[1] >= len(documents):
+            raise DataError(
+                f"Pairs point at query {highest[0]} and document {highest[1]}, but there are {len(queries)} queries "
+                f"and {len(documents)} documents. Positions count from 0."
+            )
+    if not len(positions):
+        raise DataError("There is no pair to learn from. Give at least one query with a document that answers it.")
+    return TrainingPairs(normalize(queries), normalize(documents), np.unique(positions, axis=0))
+
+
+class Adapter(ABC):
+    """A map applied to frozen embeddings, with scikit-learn's contract.
+
+    The constructor stores, `fit` checks and learns, learned attributes end in ``_``. What `fit`
+    learned is `tensors`: named float32 arrays that numpy alone can apply.
+
+    Attributes:
+        type: The name of the class in config.json.
+        encoder: The specification of the encoder whose embeddings it was fitted on, if known.
+        attachments: Text files that belong to it and are saved beside it, by name.
+    """
+
+    type: ClassVar[str]
+    encoder: Mapping[str, Any] | None = None
+    attachments: Mapping[str, str] = {}
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int | None:
+        """Dimension of the embeddings it takes; None takes any."""
+
+    @abstractmethod
+    def fit(self, queries: Any, documents: Any, *, pairs: Any = None) -> Self:
+        """Learn from queries and the documents that answer them; see `check_pairs` for the arguments."""
+
+    @abstractmethod
+    def changes(self, side: Side) -> bool:
+        """Whether embeddings of this side come out different from how they went in."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Give what was learned, by name.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_tensors(cls, tensors: Mapping[str, npt.NDArray[np.float32]], params: Mapping[str, Any]) -> Self:
+        """Build a fitted adapter from what `tensors` and `get_params` gave."""
+
+    @abstractmethod
+    def _map(self, vectors: Vectors, side: Side) -> Vectors:
+        """Map checked embeddings (n, d) of a side that `changes`."""
+
+    def transform(self, vectors: Any, side: Side = "query") -> Vectors:
+        """Map embeddings.
+
+        Args:
+            vectors: (n, d), of the encoder that the adapter was fitted on.
+            side: Whether they embed queries or documents.
+
+        Returns:
+            (n, d) with rows of length 1; on a side that the adapter leaves alone, the input as it is.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            DataError: The dimension is another one, or some values are not finite.
+        """
+        if side not in ("query", "document"):
+            raise ConfigError(f"side must be 'query' or 'document', got {side!r}")
+        dimension = self.dimension
+        array = as_vectors(vectors)
+        if dimension is not None and array.shape[1] != dimension:
+            raise DataError(
+                f"These embeddings have {array.shape[1]} dimensions; this adapter was fitted on {dimension}. "
+                "Use the encoder that it was fitted on."
+            )
+        return self._map(array, side) if self.changes(side) else array
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the artefact: a folder with config.json, adapter.safetensors and its attachments.
+
+        See `embertune.adapters.artifact.save`.
+        """
+        from embertune.adapters import artifact
+
+        return artifact.save(self, folder)
+
+    @classmethod
+    def param_names(cls) -> list[str]:
+        """Give the names of the constructor's arguments."""
+        return list(inspect.signature(cls).parameters)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Give the constructor's arguments, as scikit-learn expects."""
+        return {name: getattr(self, name) for name in self.param_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments.
+
+        Raises:
+            ConfigError: A name is not one of them.
+        """
+        known = self.get_params()
+        unknown = sorted(set(params) - set(known))
+        if unknown:
+            raise ConfigError(
+                f"{type(self).__name__} has no parameter {', '.join(unknown)}. It has: {', '.join(known)}."
+            )
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """Show the constructor call."""
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+    def _not_fitted(self) -> NotFittedError:
+        return NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(queries, documents) first.")

@@ -1,0 +1,1 @@
+"""Plain functions of one shape: queries, documents, pairs and settings in, matrices out."""

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from embertune.adapters.solvers.contrastive import InfoNCE, residual
+from embertune.core.vectors import normalize
+
+
+def problem(seed=0, n=7, m=9, d=5, sides=("query",), candidates=None, temperature=0.1):
+    rng = np.random.default_rng(seed)
+    queries = normalize(rng.normal(size=(n, d)).astype(np.float32))
+    documents = normalize(rng.normal(size=(m, d)).astype(np.float32))
+    pairs = np.array([(i, j) for i in range(n) for j in sorted(rng.choice(m, rng.integers(1, 4), replace=False))])
+    chosen = np.arange(m) if candidates is None else np.asarray(candidates)
+    return InfoNCE(queries, documents, pairs, chosen, temperature, sides)
+
+
+def plain_loss(objective, maps):
+    """The formula of the docstring, pair by pair, in float64."""
+    queries, documents = objective.queries.astype(float), objective.documents.astype(float)
+    if "query" in maps:
+        queries = queries + queries @ maps["query"].astype(float)
+    if "document" in maps:
+        documents = documents + documents @ maps["document"].astype(float)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    documents /= np.linalg.norm(documents, axis=1, keepdims=True)
+    scores = queries @ documents.T / objective.temperature
+    losses = []
+    for i, j in objective.pairs:
+        positives = set(objective.pairs[objective.pairs[:, 0] == i, 1])
+        negatives = [c for c in objective.candidates if c not in positives]
+        losses.append(-scores[i, j] + np.log(np.exp(scores[i, j]) + sum(np.exp(scores[i, c]) for c in negatives)))
+    return float(np.mean(losses))
+
+
+@pytest.mark.parametrize("sides", [("query",), ("query", "document")])
+@pytest.mark.parametrize("candidates", [None, [0, 2, 3, 8]])
+def test_value_equals_the_formula_and_gradient_equals_finite_differences(sides, candidates):
+    objective = problem(sides=sides, candidates=candidates)
+    rng = np.random.default_rng(1)
+    flat = (0.3 * rng.normal(size=np.prod(objective.shape))).astype(np.float32)
+    pull = 0.07
+
+    def reference(point):
+        maps = dict(zip(sides, point.reshape(objective.shape), strict=True))
+        return plain_loss(objective, maps) + pull / 2 * float(point @ point)
+
+    value, gradient = objective.value_and_gradient(flat, pull)
+    assert value == pytest.approx(reference(flat.astype(float)), rel=1e-5)
+    for at in rng.choice(len(flat), 12, replace=False):
+        step = np.zeros(len(flat))
+        step[at] = 1e-5
+        slope = (reference(flat + step) - reference(flat - step)) / 2e-5
+        assert gradient[at] == pytest.approx(slope, abs=2e-4)
+
+
+def test_all_scores_equal_gives_the_logarithm_of_the_number_of_candidates():
+    queries = np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (6, 1))
+    pairs = np.column_stack([np.arange(6), np.arange(6)])
+    objective = InfoNCE(queries, queries, pairs, np.arange(6), 0.05, ("query",))
+    value, _ = objective.value_and_gradient(np.zeros(4, dtype=np.float32), 0.0)
+    assert value == pytest.approx(np.log(6), rel=1e-6)
+
+
+def test_a_query_whose_every_candidate_is_a_positive_has_loss_zero():
+    documents = np.eye(3, dtype=np.float32)
+    pairs = np.array([(0, 0), (0, 1), (0, 2)])
+    objective = InfoNCE(documents[:1], documents, pairs, np.arange(3), 0.05, ("query", "document"))
+    value, gradient = objective.value_and_gradient(np.zeros(18, dtype=np.float32), 0.0)
+    assert value == pytest.approx(0, abs=1e-6)
+    assert np.abs(gradient).max() < 1e-6
+
+
+def test_blocks_equal_the_whole(monkeypatch):
+    import embertune.adapters.solvers.contrastive as module
+
+    objective = problem(n=40, m=30, sides=("query", "document"))
+    flat = (0.2 * np.random.default_rng(2).normal(size=np.prod(objective.shape))).astype(np.float32)
+    whole = objective.value_and_gradient(flat, 0.1)
+    monkeypatch.setattr(module, "_BLOCK_CELLS", 90)
+    blocked = objective.value_and_gradient(flat, 0.1)
+    assert blocked[0] == pytest.approx(whole[0], rel=1e-6)
+    np.testing.assert_allclose(blocked[1], whole[1], atol=1e-5)
+
+
+def test_zero_weights_are_the_identity_on_unit_vectors():
+    vectors = normalize(np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32))
+    np.testing.assert_allclose(residual(vectors, np.zeros((4, 4), dtype=np.float32))[0], vectors, atol=1e-7)
+
+
+@pytest.mark.torch
+def test_loss_equals_multiple_negatives_ranking_of_sentence_transformers():
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.losses import MultipleNegativesRankingLoss
+
+    rng = np.random.default_rng(3)
+    queries, documents = (normalize(rng.normal(size=(8, 6)).astype(np.float32)) for _ in range(2))
+    pairs = np.column_stack([np.arange(8), np.arange(8)])
+    value, _ = InfoNCE(queries, documents, pairs, np.arange(8), 0.05, ("query",)).value_and_gradient(
+        np.zeros(36, dtype=np.float32), 0.0
+    )
+    loss = MultipleNegativesRankingLoss(SentenceTransformer(modules=[torch.nn.Identity()]), scale=20)
+    expected = loss.compute_loss_from_embeddings([torch.tensor(queries), torch.tensor(documents)], None)
+    assert value == pytest.approx(float(expected), rel=1e-5)
