@@ -1,0 +1,95 @@
+"""A whole data set as vectors: the arrays that training and evaluation work on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from embertune.core.progress import Progress, silent
+from embertune.core.vectors import Vectors, as_vectors, normalize
+from embertune.data.dataset import Dataset
+from embertune.encoders.base import Encoder, Side, TextEncoder
+from embertune.encoders.precomputed import PrecomputedEncoder
+from embertune.errors import DataError, EncoderError
+
+__all__ = ["Encoded", "encode_dataset"]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The vectors of a data set.
+
+    Attributes:
+        query_ids: The n query ids, in the order of the data set.
+        queries: (n, d), rows of length 1.
+        document_ids: The m document ids, in the order of the data set.
+        documents: (m, d), rows of length 1.
+        seconds: How long embedding took, or looking up.
+    """
+
+    query_ids: tuple[str, ...]
+    queries: Vectors
+    document_ids: tuple[str, ...]
+    documents: Vectors
+    seconds: float
+
+
+def encode_dataset(encoder: Encoder, dataset: Dataset, *, progress: Progress = silent) -> Encoded:
+    """Embed the queries and the corpus of a data set, each distinct text once.
+
+    Precomputed vectors are looked up by id; every other encoder reads the query texts and the
+    documents' ``content``, their title and text.
+
+    Args:
+        encoder: From `load_encoder`, or any object with its two methods.
+        dataset: What to embed.
+        progress: Told as texts are done.
+
+    Returns:
+        Ids and vectors in the order of the data set. An empty text has a vector of zeros.
+
+    Raises:
+        EncoderError: The encoder failed, or has no vector for some of the ids.
+
+    Example:
+        >>> from embertune.data.dataset import Dataset
+        >>> from embertune.encoders.hashing import HashingEncoder
+        >>> data = Dataset.from_pairs([("split a list", "use slices"), ("open a file", "use open()")])
+        >>> encoded = encode_dataset(HashingEncoder(), data)
+        >>> encoded.queries.shape, encoded.documents.shape
+        ((2, 64), (2, 64))
+    """
+    started = time.perf_counter()
+    query_ids, document_ids = tuple(dataset.queries), tuple(dataset.corpus)
+    if isinstance(encoder, PrecomputedEncoder):
+        queries = encoder.lookup(query_ids, "query")
+        documents = encoder.lookup(document_ids, "document")
+    else:
+        contents = [document.content for document in dataset.corpus.values()]
+        queries = normalize(_encode(encoder, list(dataset.queries.values()), "query", progress))
+        documents = normalize(_encode(encoder, contents, "document", progress))
+    if queries.shape[1] != documents.shape[1]:
+        raise EncoderError(
+            f"{encoder.spec} gave queries of {queries.shape[1]} dimensions and documents of {documents.shape[1]}. "
+            "Both must come from the same model."
+        )
+    return Encoded(query_ids, queries, document_ids, documents, time.perf_counter() - started)
+
+
+def _encode(encoder: Encoder, texts: list[str], side: Side, progress: Progress) -> Vectors:
+    if isinstance(encoder, TextEncoder):
+        return encoder.encode(texts, side, progress=progress)
+    call: Callable[[Sequence[str]], Vectors] = encoder.encode_query if side == "query" else encoder.encode_document
+    place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    try:
+        vectors = as_vectors(call(list(place)), f"{side} vectors of {encoder.spec}")
+    except DataError as error:
+        raise EncoderError(str(error)) from None
+    if len(vectors) != len(place):
+        raise EncoderError(
+            f"{encoder.spec} gave {len(vectors)} vectors for {len(place)} {side} texts. Expected one row per text."
+        )
+    return vectors[np.fromiter((place[text] for text in texts), dtype=np.intp, count=len(texts))]

@@ -1,0 +1,40 @@
+"""Models that lie in a folder of this machine: what they are, and which version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from embertune.errors import EncoderError
+
+__all__ = ["folder_revision", "folder_runtime"]
+
+
+def folder_runtime(folder: Path) -> str:
+    """Give the provider that can load a model folder: "sentence-transformers" or "model2vec".
+
+    Raises:
+        EncoderError: There is no model in it.
+    """
+    if (folder / "modules.json").is_file():
+        return "sentence-transformers"
+    config = folder / "config.json"
+    if not config.is_file():
+        files = ", ".join(sorted(path.name for path in folder.iterdir())[:3]) or "nothing"
+        raise EncoderError(f"The folder {folder} is no model: it holds {files}. Expected modules.json or config.json.")
+    try:
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise EncoderError(f"{config} cannot be read: {error}. Download or save the model again.") from None
+    return "model2vec" if kind == "model2vec" else "sentence-transformers"
+
+
+def folder_revision(folder: Path) -> str:
+    """Hash every file of a model, because a folder keeps its name when its weights change."""
+    state = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        state.update(f"{path.relative_to(folder).as_posix()}\n{digest}\n".encode())
+    return f"sha256:{state.hexdigest()[:16]}"

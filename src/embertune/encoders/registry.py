@@ -1,0 +1,154 @@
+"""From a name, a function or an object to an encoder."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, cast
+
+from embertune.encoders.base import CommonOptions, Encoder
+from embertune.encoders.function import FunctionEncoder
+from embertune.encoders.model_folders import folder_runtime
+from embertune.errors import ConfigError, EncoderError
+
+__all__ = ["ENCODER_FORMS", "load_encoder"]
+
+ENCODER_FORMS = (
+    "static",
+    "sentence-transformers/NAME",
+    "model2vec/NAME",
+    "fastembed/NAME",
+    "PROVIDER/MODEL",
+    "FOLDER",
+    "precomputed:FILE.npz",
+    "precomputed:CORPUS.npy,QUERIES.npy",
+    "precomputed:FILE.parquet",
+    "hashing",
+)
+"""Every form of name that `load_encoder` takes; PROVIDER/MODEL is any API of LiteLLM."""
+
+_GROUP = "embertune.encoders"
+_RUNTIMES = {
+    "static": "static:StaticEncoder",
+    "hashing": "hashing:HashingEncoder",
+    "precomputed": "precomputed:PrecomputedEncoder",
+    "sentence-transformers": "sentence_transformers:SentenceTransformerEncoder",
+    "model2vec": "model2vec:Model2VecEncoder",
+    "fastembed": "fastembed:FastEmbedEncoder",
+    "litellm": "litellm:LiteLLMEncoder",
+}
+
+
+def load_encoder(source: str | Path | Callable[..., Any] | Encoder, **options: Any) -> Encoder:
+    """Give the encoder that a name stands for.
+
+    Args:
+        source: A name (see `ENCODER_FORMS`), a function from a list of texts to an array (n, d), or an
+            encoder, which is given back as it is.
+        options: Keywords of the encoder's class, such as ``query_prompt``, ``batch_size``, ``cache``,
+            ``dimensions`` or ``api_base``.
+
+    Raises:
+        EncoderError: The name is unknown, or the encoder cannot be loaded.
+        ConfigError: An option is unknown or impossible.
+        MissingExtraError: The encoder needs a package that is not installed.
+
+    Example:
+        >>> print(load_encoder("hashing").spec)
+        hashing/trigrams-64 (64 dimensions)
+        >>> load_encoder("statik")
+        Traceback (most recent call last):
+            ...
+        embertune.errors.EncoderError: There is no encoder 'statik'. Did you mean "static"? Known forms: static, \
+sentence-transformers/NAME, model2vec/NAME, fastembed/NAME, PROVIDER/MODEL, FOLDER, precomputed:FILE.npz, \
+precomputed:CORPUS.npy,QUERIES.npy, precomputed:FILE.parquet, hashing.
+    """
+    if isinstance(source, str | Path):
+        return _by_name(str(source), options)
+    if isinstance(source, Encoder):
+        if options:
+            raise ConfigError(f"{', '.join(options)} cannot be set on an encoder that exists already.")
+        return source
+    if hasattr(source, "encode_query"):
+        raise EncoderError(
+            f"{type(source).__name__} has encode_query but no spec. Pass its function instead: "
+            'load_encoder(model.encode_document, query_function=model.encode_query, name="my-model")'
+        )
+    if callable(source):
+        return _make(FunctionEncoder, (source,), options)
+    raise EncoderError(f"Expected a name, a function or an encoder, found {type(source).__name__}. {_known()}")
+
+
+def _by_name(name: str, options: dict[str, Any]) -> Encoder:
+    head, _, rest = name.partition("/")
+    if name in ("static", "hashing"):
+        return _load(name, (), options)
+    if name.startswith("precomputed:"):
+        return _load("precomputed", (name.removeprefix("precomputed:"),), options)
+    if head in ("sentence-transformers", "model2vec", "fastembed") and rest:
+        # minishlab makes model2vec's own models, as sentence-transformers has those of its name.
+        model = f"minishlab/{rest}" if head == "model2vec" and "/" not in rest else rest
+        return _load(head, (model,), options)
+    folder = Path(name).expanduser()
+    if name and folder.is_dir():
+        return _load(folder_runtime(folder), (str(folder),), options)
+    if name.startswith((".", "/", "~")):
+        raise EncoderError(f"There is no folder {name}. Expected a model folder with modules.json or config.json.")
+    if folder.suffix in (".npz", ".parquet"):
+        raise EncoderError(f'There is no encoder {name!r}. For vectors in a file type "precomputed:{name}".')
+    stranger = next(iter(entry_points(group=_GROUP, name=head)), None)
+    if stranger is not None:
+        return _load_stranger(stranger, rest, options)
+    if head and rest:
+        return _load("litellm", (name,), options)
+    raise _unknown(name)
+
+
+def _load(runtime: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Encoder:
+    module, _, name = _RUNTIMES[runtime].partition(":")
+    factory = getattr(import_module(f"embertune.encoders.{module}"), name)
+    return _make(factory, arguments, options)
+
+
+def _load_stranger(entry: EntryPoint, model: str, options: dict[str, Any]) -> Encoder:
+    encoder = entry.load()(*((model,) if model else ()), **options)
+    if not isinstance(encoder, Encoder):
+        raise EncoderError(
+            f"{entry.value}, registered as {entry.name!r}, gave a {type(encoder).__name__}. "
+            "Expected an object with spec, encode_query and encode_document."
+        )
+    return encoder
+
+
+def _make(factory: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Encoder:
+    if "api_key" in options:
+        raise ConfigError("Keys are read from the environment only. Type: export PROVIDER_API_KEY=...")
+    parameters = inspect.signature(factory).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        known += list(CommonOptions.__annotations__)
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"{getattr(factory, '__name__', 'The encoder')} has no option {', '.join(map(repr, unknown))}.{guess} "
+            f"Known: {', '.join(sorted(known))}."
+        )
+    return cast(Encoder, factory(*arguments, **options))
+
+
+def _unknown(name: str) -> EncoderError:
+    near = difflib.get_close_matches(name, [form.partition("/")[0] for form in ENCODER_FORMS], n=1)
+    if "embedding" in name and not near:
+        near = [f"openai/{name}"]
+    guess = f' Did you mean "{near[0]}"?' if near else ""
+    return EncoderError(f"There is no encoder {name!r}.{guess} {_known()}")
+
+
+def _known() -> str:
+    return f"Known forms: {', '.join(ENCODER_FORMS)}."

@@ -1,0 +1,86 @@
+"""Every sentence-transformers model, from the Hugging Face hub or from a local folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Unpack
+
+import numpy as np
+
+from embertune._optional import require
+from embertune.core.vectors import Vectors
+from embertune.encoders.base import CommonOptions, Side, TextEncoder
+from embertune.encoders.model_folders import folder_revision
+from embertune.encoders.spec import EncoderSpec
+from embertune.errors import EncoderError
+
+__all__ = ["SentenceTransformerEncoder"]
+
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as SentenceTransformer.encode_document looks for them
+
+
+class SentenceTransformerEncoder(TextEncoder):
+    """Embed with ``SentenceTransformer.encode_query`` and ``encode_document``.
+
+    Prompts are the model's own, unless others are given.
+
+    Args:
+        model: Name on the hub, or a folder.
+        revision: Branch, tag or commit on the hub.
+        device: "cpu", "cuda", …; sentence-transformers chooses where it is None.
+        truncate_dim: Keep only the first dimensions of a Matryoshka model.
+        options: See `TextEncoder`.
+
+    Raises:
+        MissingExtraError: sentence-transformers is not installed.
+        EncoderError: The model cannot be loaded.
+    """
+
+    default_batch_size: ClassVar[int] = 64
+    prompts_by_model: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        revision: str | None = None,
+        device: str | None = None,
+        truncate_dim: int | None = None,
+        **options: Unpack[CommonOptions],
+    ) -> None:
+        library = require(
+            "sentence_transformers", extra="sentence-transformers", purpose="A sentence-transformers model"
+        )
+        try:
+            self._model: Any = library.SentenceTransformer(
+                model, revision=revision, device=device, truncate_dim=truncate_dim
+            )
+        except (OSError, ValueError) as error:
+            raise EncoderError(
+                f"The model {model!r} could not be loaded: {str(error).strip().splitlines()[0]} Check its name on "
+                "https://huggingface.co/models, or give a folder that has modules.json."
+            ) from None
+        own = self._model.prompts
+        options.setdefault("query_prompt", own.get("query") or "")
+        options.setdefault("document_prompt", next((own[name] for name in _DOCUMENT_PROMPTS if own.get(name)), ""))
+        dimension = int(np.shape(self._model.encode(["dimension"], show_progress_bar=False))[1])
+        folder = Path(model)
+        if folder.is_dir():
+            spec = EncoderSpec(
+                "sentence-transformers", folder.resolve().name, folder_revision(folder), dimension=dimension
+            )
+        else:
+            spec = EncoderSpec("sentence-transformers", model, revision or self._commit(), dimension=dimension)
+        super().__init__(spec, **options)
+
+    def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
+        encode = self._model.encode_query if side == "query" else self._model.encode_document
+        # An empty prompt is passed as such: None would bring the model's own back.
+        vectors: Vectors = encode(texts, prompt=self.prompt(side), batch_size=self.batch_size, show_progress_bar=False)
+        return vectors
+
+    def _commit(self) -> str | None:
+        """Give the hub's commit, which transformers notes in the configuration it downloads."""
+        config = getattr(getattr(self._model[0], "auto_model", None), "config", None)
+        commit: str | None = getattr(config, "_commit_hash", None)
+        return commit
