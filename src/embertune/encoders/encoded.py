@@ -69,8 +69,8 @@ def encode_dataset(encoder: Encoder, dataset: Dataset, *, progress: Progress = s
         documents = encoder.lookup(document_ids, "document")
     else:
         contents = [document.content for document in dataset.corpus.values()]
-        queries = normalize(_encode(encoder, list(dataset.queries.values()), "query", progress))
-        documents = normalize(_encode(encoder, contents, "document", progress))
+        queries = _encode(encoder, list(dataset.queries.values()), "query", progress)
+        documents = _encode(encoder, contents, "document", progress)
     if queries.shape[1] != documents.shape[1]:
         raise EncoderError(
             f"{encoder.spec} gave queries of {queries.shape[1]} dimensions and documents of {documents.shape[1]}. "
@@ -81,7 +81,9 @@ def encode_dataset(encoder: Encoder, dataset: Dataset, *, progress: Progress = s
 
 def _encode(encoder: Encoder, texts: list[str], side: Side, progress: Progress) -> Vectors:
     if isinstance(encoder, TextEncoder):
-        return encoder.encode(texts, side, progress=progress)
+        vectors = encoder.encode(texts, side, progress=progress)
+        # Scaling twice would move the last bits, and a served query must equal its row here.
+        return vectors if encoder.spec.normalized else normalize(vectors)
     call: Callable[[Sequence[str]], Vectors] = encoder.encode_query if side == "query" else encoder.encode_document
     place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     try:
@@ -92,4 +94,4 @@ def _encode(encoder: Encoder, texts: list[str], side: Side, progress: Progress) 
         raise EncoderError(
             f"{encoder.spec} gave {len(vectors)} vectors for {len(place)} {side} texts. Expected one row per text."
         )
-    return vectors[np.fromiter((place[text] for text in texts), dtype=np.intp, count=len(texts))]
+    return normalize(vectors[np.fromiter((place[text] for text in texts), dtype=np.intp, count=len(texts))])

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from embertune._optional import require
-from embertune.core.vectors import Vectors, as_vectors
+from embertune.core.vectors import Vectors
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
 from embertune.encoders.model_folders import folder_revision
 from embertune.encoders.spec import EncoderSpec
@@ -48,4 +48,4 @@ class FastEmbedEncoder(TextEncoder):
 
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
         embed = self._model.query_embed if side == "query" else self._model.passage_embed
-        return as_vectors(np.stack(list(embed(texts))))
+        return np.stack(list(embed(texts)))

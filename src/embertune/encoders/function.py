@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Unpack
 
-from embertune.core.vectors import Vectors, as_vectors
+from embertune.core.vectors import Vectors
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
 from embertune.encoders.spec import EncoderSpec
 
@@ -47,5 +47,5 @@ class FunctionEncoder(TextEncoder):
         }
 
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
-        answer: Sequence[Any] = self._functions[side](texts)
-        return as_vectors(answer, f"{side} vectors that your function gave")
+        vectors: Vectors = self._functions[side](texts)
+        return vectors

@@ -15,6 +15,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from embertune._optional import require
+from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors
 from embertune.encoders.api_limits import limits_of, side_parameters
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
@@ -106,6 +107,13 @@ class LiteLLMEncoder(TextEncoder):
         tokens = self._count_tokens(missing)
         return Cost(len(missing), tokens, None if self._price is None else tokens * self._price)
 
+    def encode(self, texts: Sequence[str], side: Side, *, progress: Progress = silent) -> Vectors:
+        """Embed texts of one side; see `TextEncoder.encode`."""
+        # Pydantic comments on answers that are unusual but usable, on the user's terminal.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module="pydantic")
+            return super().encode(texts, side, progress=progress)
+
     def _cache_parts(self, side: Side) -> list[str]:
         # Another server may run another model under the same name.
         return [*super()._cache_parts(side), str(self._dimensions or ""), self._api_base or ""]
@@ -155,22 +163,25 @@ class LiteLLMEncoder(TextEncoder):
         status = getattr(error, "status_code", None)
         said = " ".join(scrub(str(error)).split())[:400]
         tries = self._retrier.max_retries + 1
+        if isinstance(error, self._litellm.UnsupportedParamsError):
+            return EncoderError(f"{self._name} does not take one of the options: {said}. Leave it out.")
         if status == 429 and "insufficient_quota" in said:
             return RateLimitError(f"{self._name} has no credit left: {said}. Top up the account, then run again.")
         if status == 429:
             after = _retry_after(error)
-            busy = (
-                f"{self._name} kept refusing for its rate limit, after {self._retrier.max_retries + 1} tries: {said}."
+            busy = RateLimitError(
+                f"{self._name} still refused for its rate limit after {tries} tries: {said}. Run again to go on from "
+                "the cache, with a lower concurrency= or a larger max_retries=.",
+                after,
             )
-            hint = " Run again to go on from the cache, with a lower concurrency= or a larger max_retries=."
-            return TryAgainError(RateLimitError(busy + hint, after), after)
+            return TryAgainError(busy, after)
         if status in (401, 403):
             return EncoderError(
                 f"{self._name} refused the key: {said}. Set a valid one with: export {self._key_name()}=..."
             )
         if status == 404:
             return EncoderError(f"{self._name} was not found: {said}.{self._similar_models()}")
-        if status in _RETRIED or status is None:
+        if status in _RETRIED:
             failed = EncoderError(
                 f"{self._name} failed {tries} times, last with: {said}. Run again to go on from the cache."
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
 from embertune._optional import require
-from embertune.core.vectors import Vectors, as_vectors
+from embertune.core.vectors import Vectors
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
 from embertune.encoders.model_folders import folder_revision
 from embertune.encoders.spec import EncoderSpec
@@ -50,4 +50,5 @@ class Model2VecEncoder(TextEncoder):
         super().__init__(spec, **options)
 
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
-        return as_vectors(self._model.encode(texts, use_multiprocessing=False))
+        vectors: Vectors = self._model.encode(texts, use_multiprocessing=False)
+        return vectors

@@ -96,10 +96,10 @@ def _by_name(name: str, options: dict[str, Any]) -> Encoder:
     folder = Path(name).expanduser()
     if name and folder.is_dir():
         return _load(folder_runtime(folder), (str(folder),), options)
-    if name.startswith((".", "/", "~")):
-        raise EncoderError(f"There is no folder {name}. Expected a model folder with modules.json or config.json.")
     if folder.suffix in (".npz", ".parquet"):
         raise EncoderError(f'There is no encoder {name!r}. For vectors in a file type "precomputed:{name}".')
+    if name.startswith((".", "/", "~")):
+        raise EncoderError(f"There is no folder {name}. Expected a model folder with modules.json or config.json.")
     stranger = next(iter(entry_points(group=_GROUP, name=head)), None)
     if stranger is not None:
         return _load_stranger(stranger, rest, options)

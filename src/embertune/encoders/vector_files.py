@@ -84,25 +84,32 @@ def _must_be_file(path: Path) -> None:
 
 def _read_npz(path: Path) -> dict[Side, VectorTable]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+        # A file of our own: numpy leaves its file open when the archive is cut off.
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
                 raise EncoderError(f"{path} is no npz archive but a single array. Write one with: {_SAVE}")
-            wanted = [name for pair in _ARRAYS.values() for name in pair]
-            missing = [name for name in wanted if name not in archive.files]
-            if missing:
-                raise EncoderError(
-                    f"{path} has no {' and no '.join(missing)}; it has {', '.join(archive.files) or 'no arrays'}. "
-                    f"Write it with: {_SAVE}"
-                )
-            return {
-                side: _table(path, vectors, _member(path, archive, vectors), ids, _member(path, archive, ids))
-                for side, (vectors, ids) in _ARRAYS.items()
-            }
+            with loaded as archive:
+                return _tables(path, archive)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise EncoderError(
             f"{path} ({path.stat().st_size} bytes) is damaged or no npz file: {error}. "
             f"Copy or write it again with: {_SAVE}"
         ) from None
+
+
+def _tables(path: Path, archive: Any) -> dict[Side, VectorTable]:
+    wanted = [name for pair in _ARRAYS.values() for name in pair]
+    missing = [name for name in wanted if name not in archive.files]
+    if missing:
+        raise EncoderError(
+            f"{path} has no {' and no '.join(missing)}; it has {', '.join(archive.files) or 'no arrays'}. "
+            f"Write it with: {_SAVE}"
+        )
+    return {
+        side: _table(path, vectors, _member(path, archive, vectors), ids, _member(path, archive, ids))
+        for side, (vectors, ids) in _ARRAYS.items()
+    }
 
 
 def _member(path: Path, archive: Any, name: str) -> npt.NDArray[Any]:
@@ -129,7 +136,7 @@ def _member(path: Path, archive: Any, name: str) -> npt.NDArray[Any]:
 
 
 def _object_error(path: Path, name: str, error: ValueError) -> Exception:
-    if "bject array" not in str(error):
+    if "object" not in str(error).lower():
         return error
     return EncoderError(
         f"{path}: {name} is an array of Python objects, which only pickle could read, and pickle can run any code. "
@@ -201,13 +208,19 @@ def _read_parquet(path: Path) -> dict[Side, VectorTable]:
     for side in _ARRAYS:
         rows = [row for row, label in enumerate(labels) if _SIDES[label] == side]
         names = np.array([str(ids[row]) for row in rows], dtype=str)
-        tables[side] = _table(path, f"vector of {side} rows", _matrix(path, vectors.take(rows)), "id", names)
+        tables[side] = _table(
+            path, f"vector of {side} rows", _matrix(path, vectors.take(np.array(rows, dtype=np.int64))), "id", names
+        )
     return tables
 
 
 def _matrix(path: Path, column: Any) -> npt.NDArray[Any]:
     lists = column.combine_chunks()
-    widths = {None if value is None else len(value) for value in lists}
+    compute = require("pyarrow.compute", extra="parquet", purpose="Reading Parquet files")
+    try:
+        widths = set(compute.list_value_length(lists).to_pylist())
+    except NotImplementedError:
+        raise EncoderError(f"{path}: the column vector holds {lists.type}. Expected lists of numbers.") from None
     if len(widths) > 1 or None in widths:
         found = ", ".join(sorted(map(str, widths))[:3]).replace("None", "empty")
         raise EncoderError(f"{path}: the vectors have several lengths ({found}). Expected one length for all rows.")

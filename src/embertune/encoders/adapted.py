@@ -1,0 +1,97 @@
+"""An encoder with an adapter behind it, which is an encoder itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from embertune.adapters.base import Adapter
+from embertune.core.vectors import Vectors
+from embertune.encoders.base import Encoder
+from embertune.encoders.spec import EncoderSpec
+from embertune.errors import ArtifactError
+
+__all__ = ["AdaptedEncoder", "check_adapter_fits"]
+
+
+def check_adapter_fits(adapter: Adapter, spec: EncoderSpec, name: str = "This adapter") -> None:
+    """Refuse an adapter that was fitted on another encoder's embeddings.
+
+    Args:
+        adapter: A fitted adapter; one that does not know its encoder is checked by dimension alone.
+        spec: The encoder that it is about to follow.
+        name: What to call the adapter in the error, such as its folder.
+
+    Raises:
+        ArtifactError: Provider, model, revision, dimension, a prompt or the normalisation differ.
+    """
+    if adapter.encoder is not None:
+        trained = EncoderSpec.from_dict(adapter.encoder)
+        differences = trained.differences(spec)
+        if differences:
+            raise ArtifactError(
+                f"{name} was trained on {trained}; this encoder is {spec}: {'; '.join(differences)} "
+                f"(here: the adapter, there: the encoder). {_fix(trained)}"
+            )
+    dimension = adapter.dimension
+    if None not in (dimension, spec.dimension) and dimension != spec.dimension:
+        raise ArtifactError(
+            f"{name} takes {dimension} dimensions; this encoder, {spec}, gives {spec.dimension}. "
+            "Use the encoder that it was fitted on."
+        )
+
+
+def _fix(trained: EncoderSpec) -> str:
+    if trained.provider == "precomputed":
+        return (
+            "Vectors from files are told apart by name: load them as they were named when it was trained, with "
+            f'embertune.load_encoder("precomputed:FILE", name="{trained.model}") or --encoder-name "{trained.model}".'
+        )
+    options = [
+        f"{key}={value!r}"
+        for key, value in (("query_prompt", trained.query_prompt), ("document_prompt", trained.document_prompt))
+        if value
+    ] + ([] if trained.normalized else ["normalize=False"])
+    name = f"{trained.provider}/{trained.model}" if trained.provider not in ("static", "hashing") else trained.provider
+    return f"Load it with: embertune.load_encoder({', '.join([repr(name), *options])}) | adapter"
+
+
+class AdaptedEncoder:
+    """Embed with an encoder, then adapt; what ``encoder | adapter`` gives.
+
+    Args:
+        encoder: Whose embeddings are adapted.
+        adapter: Fitted on embeddings of that encoder.
+        name: What to call the adapter in an error.
+
+    Raises:
+        ArtifactError: The adapter was fitted on another encoder.
+
+    Example:
+        >>> from embertune.adapters.identity import IdentityAdapter
+        >>> from embertune.encoders.hashing import HashingEncoder
+        >>> encoder = AdaptedEncoder(HashingEncoder(), IdentityAdapter())
+        >>> encoder.encode_query(["a question"]).shape
+        (1, 64)
+    """
+
+    def __init__(self, encoder: Encoder, adapter: Adapter, name: str = "This adapter") -> None:
+        check_adapter_fits(adapter, encoder.spec, name)
+        self.encoder, self.adapter, self.name = encoder, adapter, name
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """Specification of the encoder beneath."""
+        return self.encoder.spec
+
+    def encode_query(self, texts: Sequence[str]) -> Vectors:
+        """Embed and adapt queries: n texts -> (n, d), rows of length 1."""
+        return self._adapt(self.encoder.encode_query(texts), "query")
+
+    def encode_document(self, texts: Sequence[str]) -> Vectors:
+        """Embed and adapt documents: n texts -> (n, d)."""
+        return self._adapt(self.encoder.encode_document(texts), "document")
+
+    def _adapt(self, vectors: Vectors, side: str) -> Vectors:
+        # Some encoders know their dimension and revision only after the first text.
+        check_adapter_fits(self.adapter, self.encoder.spec, self.name)
+        return self.adapter.transform(vectors, "query" if side == "query" else "document")

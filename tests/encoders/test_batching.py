@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from embertune.encoders.batching import estimate_tokens, pack, run_batches
+
+litellm = pytest.importorskip("litellm", reason="its tokenizer is the reference")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I split a list into chunks of n?",
+        "Die Umsatzerlöse stiegen im dritten Quartal um zwölf Prozent auf 3,4 Milliarden Euro.",
+        "我们如何将列表拆分成大小相等的块？这个问题经常出现。",
+        "def chunks(lst, n):\n    for i in range(0, len(lst), n):\n        yield lst[i:i + n]\n",
+        "Как разделить список на части одинакового размера?",
+    ],
+)
+def test_the_estimate_is_not_below_a_real_tokenizer(text):
+    real = litellm.token_counter(model="text-embedding-3-small", text=text * 20)
+    assert real <= estimate_tokens(text * 20) <= 4 * real
+
+
+def test_batches_hold_everything_in_order_under_both_limits():
+    texts = ["x" * (i * 7 % 40) + str(i) for i in range(100)]
+    batches = pack(texts, size=8, tokens=60)
+    assert [text for batch in batches for text in batch] == texts
+    for batch in batches:
+        assert 1 <= len(batch) <= 8
+        assert sum(map(estimate_tokens, batch)) <= 60
+
+
+def test_a_text_above_the_budget_travels_alone():
+    assert pack(["a", "b" * 1000, "c"], size=10, tokens=10) == [["a"], ["b" * 1000], ["c"]]
+
+
+def test_no_batches_of_nothing():
+    assert pack([], size=3) == []
+    assert list(run_batches(len, [], concurrency=4)) == []
+
+
+def test_after_a_failure_no_new_batch_starts_and_running_ones_are_given():
+    started, failed = [], threading.Event()
+
+    def work(batch):
+        started.append(batch[0])
+        if batch == ["bad"]:
+            failed.set()
+            raise RuntimeError("bad batch")
+        assert failed.wait(20)
+        time.sleep(0.01)
+        return batch[0]
+
+    batches = [["good"], ["bad"], *[[str(i)] for i in range(200)]]
+    given = []
+    with pytest.raises(RuntimeError, match="bad batch"):
+        for _, result in run_batches(work, batches, concurrency=2):
+            given.append(result)
+    assert "good" in given
+    assert sorted(given) == sorted(name for name in started if name != "bad")
+    assert len(started) < 200

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from embertune.encoders import load_encoder
+from embertune.encoders.base import Encoder
+from embertune.encoders.registry import ENCODER_FORMS
+from embertune.encoders.spec import EncoderSpec
+from embertune.errors import ConfigError, EncoderError, MissingExtraError
+
+
+def embed(texts):
+    return np.array([[len(text), 1.0] for text in texts])
+
+
+def fake_fastembed(calls):
+    class TextEmbedding:
+        def __init__(self, model_name, **options):
+            calls.append((model_name, options))
+
+        def query_embed(self, texts):
+            return iter(np.array([[1.0, len(text)] for text in texts], dtype=np.float32))
+
+        def passage_embed(self, texts):
+            return iter(np.array([[2.0, len(text)] for text in texts], dtype=np.float32))
+
+    module = type(sys)("fastembed")
+    module.TextEmbedding = TextEmbedding
+    return module
+
+
+def fake_model2vec(calls):
+    class StaticModel:
+        dim = 2
+
+        @classmethod
+        def from_pretrained(cls, name):
+            calls.append(name)
+            return cls()
+
+        def encode(self, texts, use_multiprocessing):
+            return np.array([[1.0, len(text)] for text in texts], dtype=np.float32)
+
+    module = type(sys)("model2vec")
+    module.StaticModel = StaticModel
+    return module
+
+
+def fake_sentence_transformers(calls):
+    class SentenceTransformer(list):
+        prompts = {"query": "query: ", "passage": "passage: "}
+
+        def __init__(self, name, **options):
+            super().__init__([None])
+            calls.append((name, options))
+
+        def encode(self, texts, show_progress_bar):
+            return np.ones((len(texts), 2), dtype=np.float32)
+
+        def encode_query(self, texts, prompt, batch_size, show_progress_bar):
+            return np.array([[1.0, len(prompt + text)] for text in texts], dtype=np.float32)
+
+        def encode_document(self, texts, prompt, batch_size, show_progress_bar):
+            return np.array([[2.0, len(prompt + text)] for text in texts], dtype=np.float32)
+
+    module = type(sys)("sentence_transformers")
+    module.SentenceTransformer = SentenceTransformer
+    return module
+
+
+def both(encoder):
+    query, document = encoder.encode_query(["a", "bb"]), encoder.encode_document(["a"])
+    assert query.shape[0] == 2
+    assert query.shape[1] == document.shape[1] == encoder.spec.dimension
+    return encoder, query, document
+
+
+def test_every_provider_is_constructed_and_called(api, tmp_path, monkeypatch):
+    """Real classes, over fake libraries where weights would have to be downloaded."""
+    pytest.importorskip("litellm", reason="the api extra is not installed")
+    calls = []
+    for name, fake in (
+        ("fastembed", fake_fastembed),
+        ("model2vec", fake_model2vec),
+        ("sentence_transformers", fake_sentence_transformers),
+    ):
+        monkeypatch.setitem(sys.modules, name, fake(calls))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-a-key-for-the-test")
+    vectors = {"corpus": np.eye(2), "queries": np.eye(2)[:1], "corpus_ids": ["d1", "d2"], "query_ids": ["q1"]}
+    np.savez(tmp_path / "v.npz", **vectors)
+
+    loaded = {
+        "static": both(load_encoder("static")),
+        "hashing": both(load_encoder("hashing", dimension=16)),
+        "sentence-transformers": both(load_encoder("sentence-transformers/some/model", normalize=False)),
+        "model2vec": both(load_encoder("model2vec/potion-base-8M")),
+        "fastembed": both(load_encoder("fastembed/BAAI/bge-small-en-v1.5", normalize=False)),
+        "openai": both(load_encoder("openai/text-embedding-3-small", api_base=api.base)),
+        "function": both(load_encoder(embed)),
+    }
+    for provider, (encoder, _, _) in loaded.items():
+        assert encoder.spec.provider == provider
+    precomputed = load_encoder(f"precomputed:{tmp_path / 'v.npz'}")
+    assert precomputed.lookup(["d2"], "document").tolist() == [[0, 1]]
+
+    assert calls == [
+        ("some/model", {"revision": None, "device": None, "truncate_dim": None}),
+        "minishlab/potion-base-8M",
+        ("BAAI/bge-small-en-v1.5", {}),
+    ]
+    # Each side reaches its own method, and the model's own prompts are found.
+    _, query, document = loaded["fastembed"]
+    assert (query[0].tolist(), document[0].tolist()) == ([1, 1], [2, 1])
+    encoder, query, document = loaded["sentence-transformers"]
+    assert (query[0].tolist(), document[0].tolist()) == ([1, 8], [2, 10])
+    assert (encoder.spec.query_prompt, encoder.spec.document_prompt) == ("query: ", "passage: ")
+
+
+def test_prompts_of_ones_own_win_over_the_models(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", fake_sentence_transformers([]))
+    encoder = load_encoder("sentence-transformers/m", query_prompt="", document_prompt="d: ", normalize=False)
+    assert encoder.encode_query(["a"]).tolist() == [[1, 1]]
+    assert encoder.encode_document(["a"]).tolist() == [[2, 4]]
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("sentence-transformers/all-MiniLM-L6-v2", "sentence_transformers"),
+        ("model2vec/potion-base-8M", "model2vec"),
+        ("fastembed/BAAI/bge-small-en-v1.5", "fastembed"),
+    ],
+)
+def test_a_missing_library_names_its_extra(monkeypatch, name, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    extra = library.replace("_", "-")
+    with pytest.raises(MissingExtraError, match=re.escape(f"Install it with: pip install 'embertune[{extra}]'")):
+        load_encoder(name)
+
+
+@pytest.mark.parametrize("library", ["sentence_transformers", "model2vec", "fastembed"])
+def test_a_model_that_cannot_be_loaded(monkeypatch, library):
+    def fail(*args, **kwargs):
+        raise OSError("no such model on the hub.\nlong tail")
+
+    module = type(sys)(library)
+    module.SentenceTransformer = module.TextEmbedding = fail
+    module.StaticModel = type("StaticModel", (), {"from_pretrained": fail})
+    monkeypatch.setitem(sys.modules, library, module)
+    with pytest.raises(EncoderError, match=r"'some/model' could not be loaded: no such model on the hub\."):
+        load_encoder(f"{library.replace('_', '-')}/some/model")
+
+
+def test_folders(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setitem(sys.modules, "model2vec", fake_model2vec(calls))
+    monkeypatch.setitem(sys.modules, "sentence_transformers", fake_sentence_transformers(calls))
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    message = f"The folder {folder} is no model: it holds nothing. Expected modules.json or config.json."
+    with pytest.raises(EncoderError, match=re.escape(message)):
+        load_encoder(str(folder))
+    (folder / "config.json").write_text("[")
+    with pytest.raises(EncoderError, match="config.json cannot be read"):
+        load_encoder(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "model2vec"}))
+    assert load_encoder(folder).spec.provider == "model2vec"
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    first = load_encoder(folder)
+    assert (first.spec.provider, first.spec.model) == ("sentence-transformers", "my-model")
+    # The same folder with other weights is another model, also for the cache.
+    (folder / "model.safetensors").write_bytes(b"weights")
+    second = load_encoder(folder)
+    assert first.spec.revision != second.spec.revision
+    assert second.spec.revision == load_encoder(folder).spec.revision
+    with pytest.raises(EncoderError, match=re.escape("There is no folder ./nothing-here. Expected a model folder")):
+        load_encoder("./nothing-here")
+
+
+def test_a_function():
+    encoder = load_encoder(embed, query_function=lambda texts: -embed(texts), normalize=False)
+    assert encoder.encode_document(["abc"]).tolist() == [[3, 1]]
+    assert encoder.encode_query(["abc"]).tolist() == [[-3, -1]]
+    assert str(encoder.spec) == "function/embed (2 dimensions)"
+
+
+def test_a_function_is_cached_only_under_a_name():
+    calls = []
+
+    def counting(texts):
+        calls.append(texts)
+        return embed(texts)
+
+    for _ in range(2):
+        load_encoder(counting).encode_query(["a"])
+    assert len(calls) == 2
+    for name in ("v1", "v1", "v2"):
+        load_encoder(counting, name=name).encode_query(["a"])
+    assert len(calls) == 4
+
+
+def test_a_function_that_gives_nonsense():
+    with pytest.raises(EncoderError, match="query vectors that function/.* gave are not a matrix of numbers"):
+        load_encoder(lambda texts: ["a", "b"]).encode_query(["a"])
+
+
+def test_an_encoder_passes_through():
+    encoder = load_encoder("hashing")
+    assert load_encoder(encoder) is encoder
+    with pytest.raises(ConfigError, match="batch_size cannot be set on an encoder that exists already"):
+        load_encoder(encoder, batch_size=3)
+
+
+def test_a_strangers_class_without_our_base():
+    class Mine:
+        spec = EncoderSpec("mine", "v1", dimension=2)
+
+        def encode_query(self, texts):
+            return embed(texts)
+
+        encode_document = encode_query
+
+    mine = Mine()
+    assert load_encoder(mine) is mine
+
+
+def test_a_model_object_without_a_spec_is_told_what_to_do():
+    class Model:
+        def encode_query(self, texts):
+            return embed(texts)
+
+    with pytest.raises(EncoderError, match=re.escape("load_encoder(model.encode_document, query_function=")):
+        load_encoder(Model())
+    with pytest.raises(EncoderError, match="Expected a name, a function or an encoder, found int."):
+        load_encoder(3)
+
+
+class Stranger:
+    def __init__(self, model="default", *, shout=False):
+        self.spec = EncoderSpec("stranger", model.upper() if shout else model, dimension=2)
+
+    def encode_query(self, texts):
+        return embed(texts)
+
+    encode_document = encode_query
+
+
+@pytest.mark.parametrize(("name", "model"), [("stranger/v1", "V1"), ("stranger", "DEFAULT")])
+def test_entry_points_of_strangers(monkeypatch, name, model):
+    entry = importlib.metadata.EntryPoint("stranger", f"{__name__}:Stranger", "embertune.encoders")
+    monkeypatch.setattr(importlib.metadata.EntryPoint, "load", lambda self: Stranger)
+    points = importlib.metadata.EntryPoints([entry])
+    monkeypatch.setattr("embertune.encoders.registry.entry_points", lambda **wanted: points.select(**wanted))
+    encoder = load_encoder(name, shout=True)
+    assert isinstance(encoder, Encoder)
+    assert encoder.spec.model == model
+    monkeypatch.setattr(importlib.metadata.EntryPoint, "load", lambda self: lambda *args: 3)
+    with pytest.raises(EncoderError, match="registered as 'stranger', gave a int"):
+        load_encoder(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [
+        ("statik", ' Did you mean "static"?'),
+        ("sentence-transformer", ' Did you mean "sentence-transformers"?'),
+        ("text-embedding-3-small", ' Did you mean "openai/text-embedding-3-small"?'),
+        ("", ""),
+        ("zzz", ""),
+    ],
+)
+def test_unknown_names_list_the_forms(name, guess):
+    with pytest.raises(EncoderError) as caught:
+        load_encoder(name)
+    assert str(caught.value) == f"There is no encoder {name!r}.{guess} Known forms: {', '.join(ENCODER_FORMS)}."
+
+
+def test_unknown_options_are_errors():
+    message = (
+        "StaticEncoder has no option 'batchsize'. Did you mean 'batch_size'? Known: batch_size, cache, document_prompt"
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_encoder("static", batchsize=3)
+
+
+def test_loading_the_package_imports_nothing_heavy():
+    code = (
+        "import sys; import embertune.encoders; "
+        "print([m for m in ('litellm','wordllama','torch','pyarrow','platformdirs','sentence_transformers')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n")
