@@ -1,0 +1,278 @@
+"""Tables of rows (JSONL, CSV, TSV, Parquet, DataFrames) and the data set that they make."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from embertune._optional import require
+from embertune.data.builder import DatasetBuilder, as_grade, as_text, examples
+from embertune.data.columns import Columns, recognise_columns
+from embertune.data.document import Document
+from embertune.data.lines import read_json, read_json_lines, read_lines
+from embertune.errors import DataError
+
+if TYPE_CHECKING:
+    from embertune.data.dataset import Dataset
+
+__all__ = ["SUFFIXES", "Table", "build", "is_frame", "read_table", "table_of_frame"]
+
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+
+_LONGEST_FIELD = 2**31 - 1  # csv refuses fields above 128 KiB unless told; contracts and books are longer
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with numbers, and where they come from.
+
+    Example:
+        >>> Table("a.csv", "line", ["query"], [(2, {"query": "why?"})]).columns
+        ['query']
+    """
+
+    source: str
+    unit: str
+    columns: Sequence[str]
+    rows: Iterable[tuple[int, Mapping[str, Any]]]
+
+
+def build(tables: Sequence[tuple[str, Table]], columns: Mapping[str, str | Sequence[str]] | None, name: str) -> Dataset:
+    """Make one data set of one or several tables.
+
+    A cell of documents may hold a list of them (FlagEmbedding's ``pos`` and ``neg``). A score column gives the
+    grade of the document; without one it is 1. Negatives have grade 0.
+
+    Args:
+        tables: The part ("train", "dev", "test" or nothing) and the table.
+        columns: As in `recognise_columns`.
+        name: What reports call the data set.
+
+    Raises:
+        DataError: Columns are not recognised, a cell holds something else than a text, or no row is usable.
+
+    Example:
+        >>> table = Table("a.csv", "line", ["query", "pos"], [(2, {"query": "why?", "pos": ["so", "because"]})])
+        >>> build([("", table)], None, "toy").qrels
+        {'q1': {'d1': 1.0, 'd2': 1.0}}
+    """
+    from embertune.data.dataset import Dataset
+
+    builder = DatasetBuilder(tables[0][1].unit)
+    notes: dict[str, None] = {}
+    for part, table in tables:
+        found = recognise_columns(table.columns, columns, table.source)
+        notes[_columns_note(found, table.columns)] = None
+        for number, row in table.rows:
+            place = f"{table.source} {table.unit} {number}"
+            query = as_text(row.get(found.query), f"{place}: column {found.query!r}")
+            builder.add(number if len(tables) == 1 else f"{number} of {part}", query, _judged(row, found, place), part)
+    fields = builder.finish(tables[0][1].source if len(tables) == 1 else f"{len(tables)} files")
+    fields["notes"] = (*notes, *fields["notes"])
+    return Dataset(name=name, **fields)
+
+
+def _judged(row: Mapping[str, Any], columns: Columns, place: str) -> list[tuple[Document, float]]:
+    title = as_text(row.get(columns.title), f"{place}: column {columns.title!r}") if columns.title else ""
+    positives = [
+        Document(text, title) for text in _texts(row.get(columns.document), f"{place}: column {columns.document!r}")
+    ]
+    # Negatives alone teach nothing, so a row without its document is an empty row; a title alone is no document.
+    if not any(document.text.strip() for document in positives):
+        return []
+    grade = 1.0
+    if columns.score:
+        grade = as_grade(row.get(columns.score), f"{place}: column {columns.score!r}")
+    negatives = [
+        Document(text)
+        for column in columns.negatives
+        for text in _texts(row.get(column), f"{place}: column {column!r}")
+    ]
+    return [*((document, grade) for document in positives), *((document, 0.0) for document in negatives)]
+
+
+def _texts(cell: Any, place: str) -> list[str]:
+    """The texts of a cell: one, or a list of them (numpy arrays come out of Parquet)."""
+    if isinstance(cell, str) or cell is None:
+        return [as_text(cell, place)]
+    if hasattr(cell, "tolist"):
+        cell = cell.tolist()
+    if isinstance(cell, (list, tuple)):
+        return [_text_of(item, place) for item in cell]
+    return [as_text(cell, place)]
+
+
+def _text_of(item: Any, place: str) -> str:
+    # Tevatron's lists hold {"docid", "title", "text"}.
+    if isinstance(item, Mapping) and "text" in item:
+        return as_text(item["text"], place)
+    return as_text(item, place)
+
+
+def _columns_note(columns: Columns, present: Sequence[str]) -> str:
+    roles = [f"query = {columns.query!r}", f"document = {columns.document!r}"]
+    if columns.negatives:
+        roles.append(f"negatives = {examples(columns.negatives)}")
+    if columns.score:
+        roles.append(f"grade = {columns.score!r}")
+    if columns.title:
+        roles.append(f"title = {columns.title!r}")
+    unused = [name for name in present if name not in columns.used]
+    return f"Columns: {', '.join(roles)}" + (f"; not used: {examples(unused, 8)}." if unused else ".")
+
+
+def read_table(path: Path) -> Table:
+    r"""Read a table by the ending of its file.
+
+    Raises:
+        DataError: Missing, empty, broken, not UTF-8, or of an unknown kind.
+        MissingExtraError: Parquet without pyarrow.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.csv")
+        ...     _ = path.write_text("query,document\nwhy?,because\n")
+        ...     read_table(path).rows
+        [(2, {'query': 'why?', 'document': 'because'})]
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        return _table_of_objects(path, "line", list(read_json_lines(path)))
+    if suffix == ".json":
+        return _read_json_list(path)
+    if suffix == ".parquet":
+        return _read_parquet(path)
+    return _read_delimited(path)
+
+
+def is_frame(value: Any) -> bool:
+    """Tell whether something is a DataFrame (pandas, polars), a Hugging Face data set or an Arrow table.
+
+    Example:
+        >>> is_frame("pairs.csv")
+        False
+    """
+    return hasattr(value, "columns") or hasattr(value, "column_names")
+
+
+def table_of_frame(frame: Any) -> Table:
+    """Read a DataFrame (pandas, polars), a Hugging Face data set or an Arrow table, by duck typing.
+
+    Raises:
+        DataError: It is none of these.
+
+    Example:
+        >>> import polars
+        >>> table_of_frame(polars.DataFrame({"query": ["why?"]})).columns
+        ['query']
+    """
+    if not is_frame(frame):
+        raise DataError(
+            f"Found a {type(frame).__name__}. Expected a DataFrame (pandas or polars) or a Hugging Face data set."
+        )
+    keys = list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
+    values = {str(key): _column_values(frame[key]) for key in keys}
+    rows = [
+        (number, dict(zip(values, cells, strict=True)))
+        for number, cells in enumerate(zip(*values.values(), strict=True), 1)
+    ]
+    return Table("The DataFrame", "row", list(values), rows)
+
+
+def _column_values(column: Any) -> list[Any]:
+    for method in ("to_list", "to_pylist"):
+        if hasattr(column, method):
+            return list(getattr(column, method)())
+    return list(column)
+
+
+def _table_of_objects(path: Path, unit: str, rows: list[tuple[int, dict[str, Any]]]) -> Table:
+    if not rows:
+        raise DataError(f'{path} is empty. Expected rows such as {{"query": "…", "document": "…"}}.')
+    columns = dict.fromkeys(key for _, row in rows for key in row)
+    return Table(str(path), unit, list(columns), rows)
+
+
+def _read_json_list(path: Path) -> Table:
+    value = read_json(path)
+    if not isinstance(value, list):
+        found = f"an object with the keys {examples(value, 8)}" if isinstance(value, dict) else type(value).__name__
+        raise DataError(
+            f"{path}: found {found}. Expected a list of objects with a query and a document each, or LlamaIndex's "
+            "object with queries, corpus and relevant_docs."
+        )
+    for number, row in enumerate(value, start=1):
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{path}: item {number} is a {type(row).__name__}. Expected an object with a query and a document."
+            )
+    return _table_of_objects(path, "item", list(enumerate(value, start=1)))
+
+
+def _read_parquet(path: Path) -> Table:
+    parquet = require("pyarrow.parquet", extra="parquet", purpose="Reading Parquet files")
+    try:
+        table = table_of_frame(parquet.read_table(path))
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}.") from None
+    except (OSError, ValueError) as error:  # pyarrow.ArrowInvalid is a ValueError
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path} cannot be read as Parquet ({reason}). Write it again: frame.to_parquet(...)") from None
+    return Table(str(path), "row", table.columns, table.rows)
+
+
+def _read_delimited(path: Path) -> Table:
+    lines = list(read_lines(path))
+    header = next((line for line in lines if line.strip()), "")
+    if not header:
+        raise DataError(f"{path} is empty. Expected a header line such as query,document and one line for each pair.")
+    # Excel writes ";" where the comma is the decimal sign; the header has no text in which either could stand.
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=header.count)
+    rows = _parse(path, lines, delimiter)
+    if len(rows) < 2:
+        raise DataError(f"{path} has a header ({header.strip()}) and no rows. Expected one line for each pair.")
+    columns = [name.strip() for name in rows[0][1]]
+    if doubled := sorted({name for name in columns if columns.count(name) > 1}):
+        raise DataError(f"{path}: the column {doubled[0]!r} stands more than once in the header. Expected each once.")
+    return Table(str(path), "line", columns, list(_named(path, columns, rows[1:])))
+
+
+def _parse(path: Path, lines: list[str], delimiter: str) -> list[tuple[int, list[str]]]:
+    # Some programs quote in TSV and some write bare quotes; what cannot be read as quoted is read as bare.
+    ways: tuple[Literal[0, 3], ...] = (csv.QUOTE_MINIMAL, csv.QUOTE_NONE)
+    limit = csv.field_size_limit(_LONGEST_FIELD)
+    try:
+        for quoting in ways if delimiter == "\t" else ways[:1]:
+            reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
+            try:
+                return _numbered(reader)
+            except csv.Error as error:
+                problem = (
+                    f'{path}:{reader.line_num}: {error}. Is a quote opened and not closed? Inside quotes, write "".'
+                )
+        raise DataError(problem)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _numbered(reader: Any) -> list[tuple[int, list[str]]]:
+    rows, start = [], 1
+    for row in reader:
+        if row:
+            rows.append((start, row))
+        start = reader.line_num + 1
+    return rows
+
+
+def _named(path: Path, columns: list[str], rows: list[tuple[int, list[str]]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, row in rows:
+        if len(row) > len(columns):
+            raise DataError(
+                f"{path}:{number}: found {len(row)} values for {len(columns)} columns ({examples(columns)}). "
+                "Put a text that holds the separator in double quotes."
+            )
+        yield number, dict(zip(columns, row, strict=False))

@@ -1,0 +1,45 @@
+"""When two texts count as the same question."""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["normalize_text"]
+
+_APOSTROPHES = frozenset("'’‘ʼ`´")
+# In the questions of programmers these tell one thing from another: C# and C, a/b and ab, 5% and 5.
+_MEANINGFUL = frozenset("#%&*/@\\")
+
+
+class _Punctuation(dict[int, str]):
+    """A translation table that is filled as characters are met: Unicode has 800 punctuation marks."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character in _APOSTROPHES:
+            replacement = ""
+        elif unicodedata.category(character).startswith("P") and character not in _MEANINGFUL:
+            replacement = " "
+        else:
+            replacement = character
+        self[code] = replacement
+        return replacement
+
+
+_PUNCTUATION = _Punctuation()
+
+
+def normalize_text(text: str) -> str:
+    r"""Reduce a text to what makes it a question: NFKC, case folded, without punctuation, single spaces.
+
+    Symbols (+, =, <) and the marks ``# % & * / @ \`` stay, so "C++", "C#" and "C" are three things. A text of
+    nothing but punctuation stays as it is.
+
+    Example:
+        >>> normalize_text("  What's   a “Café”? ") == normalize_text("whats a café")
+        True
+        >>> normalize_text("sort in C++") == normalize_text("sort in C#")
+        False
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(folded.translate(_PUNCTUATION).split()) or folded.strip()
