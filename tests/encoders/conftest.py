@@ -98,28 +98,28 @@ class FakeAPI:
             {"object": "embedding", "index": index, "embedding": vector_of(text)}
             for index, text in enumerate(body["input"])
         ]
-        if how == "too few":
-            items.pop()
-        elif how == "reversed":
-            items.reverse()
-        elif how == "base64":
-            for item in items:
-                item["embedding"] = base64.b64encode(np.array(item["embedding"], dtype="<f4").tobytes()).decode()
-        elif how == "nan":
-            items[0]["embedding"] = [float("nan")] * 4
-        elif how == "same index":
-            for item in items:
-                item["index"] = 0
-        elif how == "odd indices":
-            items[0]["index"] = 7
         tokens = sum(len(text.split()) for text in body["input"])
         answer = {
             "object": "list",
             "model": "m",
-            "data": items,
+            "data": _SPOILED.get(how, list)(items),
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
         return 200, json.dumps(answer).encode(), {}
+
+
+def _encoded(values: list[float]) -> str:
+    return base64.b64encode(np.array(values, dtype="<f4").tobytes()).decode()
+
+
+_SPOILED = {
+    "too few": lambda items: items[:-1],
+    "reversed": lambda items: items[::-1],
+    "base64": lambda items: [{**item, "embedding": _encoded(item["embedding"])} for item in items],
+    "nan": lambda items: [{**items[0], "embedding": [float("nan")] * 4}, *items[1:]],
+    "same index": lambda items: [{**item, "index": 0} for item in items],
+    "odd indices": lambda items: [{**items[0], "index": 7}, *items[1:]],
+}
 
 
 @pytest.fixture

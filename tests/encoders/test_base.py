@@ -57,6 +57,13 @@ def test_cache_key_holds_model_side_and_prompt():
     assert sent(EncoderSpec("p", "m1", revision="r2")) == ["text"]
     assert sent(spec, query_prompt="query: ") == ["query: text"]
     assert sent(spec, query_prompt="query: ") == []
+
+    class Short(Recorder):
+        variant = "shortened"
+
+    short = Short(spec)
+    short.encode_query(["text"])
+    assert short.sent == ["text"]
     # A prompt of the other side changes nothing, and neither does scaling to length 1.
     assert sent(spec, document_prompt="passage: ") == []
     assert sent(spec, normalize=True) == []

@@ -57,9 +57,9 @@ def test_after_a_failure_no_new_batch_starts_and_running_ones_are_given():
 
     batches = [["good"], ["bad"], *[[str(i)] for i in range(200)]]
     given = []
+    results = (given.append(result) for _, result in run_batches(work, batches, concurrency=2))
     with pytest.raises(RuntimeError, match="bad batch"):
-        for _, result in run_batches(work, batches, concurrency=2):
-            given.append(result)
+        list(results)
     assert "good" in given
     assert sorted(given) == sorted(name for name in started if name != "bad")
     assert len(started) < 200

@@ -76,7 +76,7 @@ def test_a_strangers_mistakes_are_encoder_errors(data):
         encode_dataset(Short(), data)
     with pytest.raises(EncoderError, match="2 of 2 rows of the document vectors of plain/v1"):
         encode_dataset(Bad(), data)
-    with pytest.raises(EncoderError, match="gave queries of 2 dimensions and documents of 3."):
+    with pytest.raises(EncoderError, match=r"gave queries of 2 dimensions and documents of 3."):
         encode_dataset(Narrow(), data)
 
 

@@ -99,7 +99,7 @@ def test_concurrency_is_bounded_and_used(api, make):
 def test_an_exhausted_rate_limit_keeps_what_came(api, make):
     encoder = make(batch_size=5, concurrency=1, max_retries=2)
     api.script = ["ok", *[(429, "slow down please")] * 3]
-    with pytest.raises(RateLimitError, match="still refused for its rate limit after 3 tries: .*slow down please"):
+    with pytest.raises(RateLimitError, match=r"still refused for its rate limit after 3 tries: .*slow down please"):
         encoder.encode_document(TEXTS)
     assert len(api.requests) == 4
     np.testing.assert_array_equal(encoder.encode_document(TEXTS), expected(TEXTS))
@@ -141,7 +141,7 @@ def test_a_refused_request_names_the_longest_text(api, make):
 
 def test_nan_is_refused_and_not_cached(api, make):
     api.script = ["nan"]
-    with pytest.raises(EncoderError, match="1 of 2 rows .* hold NaN"):
+    with pytest.raises(EncoderError, match=r"1 of 2 rows .* hold NaN"):
         make().encode_query(["a", "b"])
     np.testing.assert_array_equal(make().encode_query(["a", "b"]), expected(["a", "b"]))
 
@@ -218,6 +218,9 @@ def test_gemini_is_told_the_side_by_the_task_type(api, make, monkeypatch):
 def test_dimensions_are_asked_for_and_checked(api, make):
     assert make(dimensions=4).encode_query(["a"]).shape == (1, 4)
     assert api.requests[0]["dimensions"] == 4
+    make().encode_query(["a"])
+    make(dimensions=4).encode_query(["a"])
+    assert len(api.requests) == 2
     with pytest.raises(EncoderError, match="gave vectors of 4 dimensions where 3 were expected"):
         make(dimensions=3).encode_query(["a"])
 

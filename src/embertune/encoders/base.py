@@ -79,6 +79,8 @@ class TextEncoder(ABC):
     concurrency: int = 1
     prompts_by_model: ClassVar[bool] = False
     """The provider puts the prompts itself, so texts reach `_encode_batch` without them."""
+    variant: str = ""
+    """Options that change the vectors and are not in the spec; a part of the cache's key."""
     zeros_allowed: ClassVar[bool] = False
     """A text without any known word gives zeros, as averages of word vectors do."""
 
@@ -156,11 +158,6 @@ class TextEncoder(ABC):
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
         """Embed at most `batch_size` distinct texts that are not empty; gives (n, d)."""
 
-    def _cache_parts(self, side: Side) -> list[str]:
-        """Give everything but the text that determines a vector."""
-        spec = self._spec
-        return [spec.provider, spec.model, spec.revision or "", side, self.prompt(side)]
-
     def prompt(self, side: Side) -> str:
         """Give what is put before every text of a side."""
         return self._spec.query_prompt if side == "query" else self._spec.document_prompt
@@ -181,7 +178,8 @@ class TextEncoder(ABC):
         return [text for text in distinct if keys[text] not in found]
 
     def _keys(self, texts: Sequence[str], side: Side) -> dict[str, bytes]:
-        parts = self._cache_parts(side)
+        spec = self._spec
+        parts = [spec.provider, spec.model, spec.revision or "", self.variant, side, self.prompt(side)]
         return {text: cache_key([*parts, text]) for text in texts}
 
     def _encode_distinct(self, texts: list[str], side: Side, progress: Progress) -> dict[str, Vectors]:

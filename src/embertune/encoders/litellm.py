@@ -81,6 +81,8 @@ class LiteLLMEncoder(TextEncoder):
             raise ConfigError(f"batch_size must be at most {limits.texts} for {model}, got {size}")
         super().__init__(EncoderSpec(provider, bare, dimension=dimensions), **options)
         self.batch_tokens, self.concurrency = limits.tokens, concurrency
+        # Another server may run another model under the same name.
+        self.variant = f"{dimensions or ''} {api_base or ''}".strip()
         self._dimensions, self._api_base, self._timeout = dimensions, api_base, timeout
         self._key = self._check_key()
         self._price = self._price_per_token()
@@ -113,10 +115,6 @@ class LiteLLMEncoder(TextEncoder):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module="pydantic")
             return super().encode(texts, side, progress=progress)
-
-    def _cache_parts(self, side: Side) -> list[str]:
-        # Another server may run another model under the same name.
-        return [*super()._cache_parts(side), str(self._dimensions or ""), self._api_base or ""]
 
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
         return self._retrier.call(lambda: self._request(texts, side))

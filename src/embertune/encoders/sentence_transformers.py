@@ -72,6 +72,7 @@ class SentenceTransformerEncoder(TextEncoder):
         else:
             spec = EncoderSpec("sentence-transformers", model, revision or self._commit(), dimension=dimension)
         super().__init__(spec, **options)
+        self.variant = str(truncate_dim or "")
 
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
         encode = self._model.encode_query if side == "query" else self._model.encode_document

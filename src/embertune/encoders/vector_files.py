@@ -206,11 +206,9 @@ def _read_parquet(path: Path) -> dict[Side, VectorTable]:
     ids, vectors = table["id"].to_pylist(), table["vector"]
     tables: dict[Side, VectorTable] = {}
     for side in _ARRAYS:
-        rows = [row for row, label in enumerate(labels) if _SIDES[label] == side]
-        names = np.array([str(ids[row]) for row in rows], dtype=str)
-        tables[side] = _table(
-            path, f"vector of {side} rows", _matrix(path, vectors.take(np.array(rows, dtype=np.int64))), "id", names
-        )
+        rows = np.array([row for row, label in enumerate(labels) if _SIDES[label] == side], dtype=np.int64)
+        names = np.array([str(ids[row]) for row in rows.tolist()], dtype=str)
+        tables[side] = _table(path, f"vector of {side} rows", _matrix(path, vectors.take(rows)), "id", names)
     return tables
 
 
