@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import traceback
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from embertune.encoders import load_encoder
 from embertune.encoders.cost import Cost
 from embertune.errors import ConfigError, EncoderError, MissingExtraError, RateLimitError
 
-pytest.importorskip("litellm", reason="the api extra is not installed")
+pytestmark = pytest.mark.skipif(find_spec("litellm") is None, reason="the api extra is not installed")
 
 KEY = "sk-proj-this-is-the-secret-key-0123456789"
 TEXTS = [f"text number {i}" for i in range(10)]

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -83,7 +84,8 @@ def both(encoder):
 
 def test_every_provider_is_constructed_and_called(api, tmp_path, monkeypatch):
     """Real classes, over fake libraries where weights would have to be downloaded."""
-    pytest.importorskip("litellm", reason="the api extra is not installed")
+    if find_spec("litellm") is None:
+        pytest.skip("the api extra is not installed")
     calls = []
     for name, fake in (
         ("fastembed", fake_fastembed),

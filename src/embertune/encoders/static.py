@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from embertune._optional import require
 from embertune.core.vectors import Vectors
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
 from embertune.encoders.spec import EncoderSpec
@@ -77,7 +77,7 @@ def _import_quietly() -> ModuleType:
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     try:
-        return require("wordllama", extra="static", purpose="The static encoder")
+        return import_module("wordllama")
     finally:
         root.handlers[:] = before
         root.setLevel(level)
