@@ -93,12 +93,13 @@ def test_a_path_warm_starts_and_ends_near_a_cold_start():
 def test_scikit_learn_contract():
     adapter = LinearAdapter("both", pull=0.3)
     assert adapter.get_params() == {
-        "side": "both", "pull": 0.3, "temperature": 0.05, "max_steps": 40, "max_candidates": 4096, "seed": 0,
+        "side": "both", "rank": None, "pull": 0.3, "temperature": 0.05, "max_steps": 40,
+        "max_candidates": 4096, "seed": 0,
     }  # fmt: skip
     assert adapter.set_params(pull=0.5).pull == 0.5
     queries, documents = rotated()
     assert adapter.fit(queries, documents) is adapter
-    with pytest.raises(ConfigError, match=re.escape("LinearAdapter has no parameter alpha. It has: side, pull,")):
+    with pytest.raises(ConfigError, match=re.escape("LinearAdapter has no parameter alpha. It has: side, rank, pull,")):
         adapter.set_params(alpha=1)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, Side, TrainingPairs, check_pairs
-from embertune.adapters.solvers.contrastive import InfoNCE, residual
+from embertune.adapters.solvers.contrastive import InfoNCE, principal_directions
 from embertune.adapters.solvers.lbfgs import minimize
 from embertune.core.random import generator
-from embertune.core.vectors import Vectors
+from embertune.core.vectors import Vectors, normalize
 from embertune.errors import ConfigError
 
 __all__ = ["LinearAdapter"]
@@ -27,6 +27,8 @@ class LinearAdapter(Adapter):
     Args:
         side: "query" leaves stored documents alone; "both" learns one map per side, so stored
             vectors have to be transformed once (not embedded again).
+        rank: Learn within this many principal directions of the training vectors, which is quicker and
+            steadier with few pairs; None learns in all of space.
         pull: Strength of the pull to the identity (the factor of ``||W||² / 2``).
         temperature: Of the softmax over cosines; scale = 1 / temperature.
         max_steps: The most L-BFGS steps.
@@ -55,6 +57,7 @@ class LinearAdapter(Adapter):
         self,
         side: Literal["query", "both"] = "query",
         *,
+        rank: int | None = None,
         pull: float = 0.1,
         temperature: float = 0.05,
         max_steps: int = 40,
@@ -62,6 +65,7 @@ class LinearAdapter(Adapter):
         seed: int = 0,
     ) -> None:
         self.side = side
+        self.rank = rank
         self.pull = pull
         self.temperature = temperature
         self.max_steps = max_steps
@@ -119,15 +123,19 @@ class LinearAdapter(Adapter):
         if count > self.max_candidates:
             drawn = generator(self.seed, "candidates").choice(count, self.max_candidates, replace=False)
             candidates = np.sort(drawn)
-        objective = InfoNCE(training.queries, training.documents, training.pairs, candidates, self.temperature, sides)
+        basis = None
+        if self.rank is not None and self.rank < training.queries.shape[1]:
+            basis = principal_directions(training.queries, training.documents, self.rank)
+        objective = InfoNCE(
+            training.queries, training.documents, training.pairs, candidates, basis, self.temperature, sides
+        )
         point = np.zeros(int(np.prod(objective.shape)), dtype=np.float32)
         for pull in pulls:
             minimum = minimize(
                 partial(objective.value_and_gradient, pull=pull), point, max_steps=self.max_steps, tolerance=1e-3
             )
             point = minimum.x
-            maps = dict(zip(sides, point.reshape(objective.shape), strict=True))
-            fitted = self.from_tensors(maps, {**self.get_params(), "pull": pull})
+            fitted = self.from_tensors(objective.expand(point), {**self.get_params(), "pull": pull})
             fitted.losses_ = minimum.losses
             yield fitted
 
@@ -158,7 +166,7 @@ class LinearAdapter(Adapter):
     losses_: tuple[float, ...] = ()
 
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
-        return residual(vectors, self.coef_ if side == "query" else self.document_coef_)[0]
+        return normalize(vectors + vectors @ (self.coef_ if side == "query" else self.document_coef_))
 
     def _check(self, pulls: Sequence[float]) -> None:
         problems = []
@@ -169,8 +177,8 @@ class LinearAdapter(Adapter):
             problems.append(f"temperature must be positive, got {self.temperature}")
         problems += [
             f"{name} must be at least 1, got {getattr(self, name)}"
-            for name in ("max_steps", "max_candidates")
-            if getattr(self, name) < 1
+            for name in ("rank", "max_steps", "max_candidates")
+            if getattr(self, name) is not None and getattr(self, name) < 1
         ]
         if problems:
             raise ConfigError(problems)

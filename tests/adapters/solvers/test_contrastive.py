@@ -1,17 +1,18 @@
 import numpy as np
 import pytest
 
-from embertune.adapters.solvers.contrastive import InfoNCE, residual
+from embertune.adapters.solvers.contrastive import InfoNCE, principal_directions
 from embertune.core.vectors import normalize
 
 
-def problem(seed=0, n=7, m=9, d=5, sides=("query",), candidates=None, temperature=0.1):
+def problem(seed=0, n=7, m=9, d=5, sides=("query",), candidates=None, temperature=0.1, rank=None):
     rng = np.random.default_rng(seed)
     queries = normalize(rng.normal(size=(n, d)).astype(np.float32))
     documents = normalize(rng.normal(size=(m, d)).astype(np.float32))
     pairs = np.array([(i, j) for i in range(n) for j in sorted(rng.choice(m, rng.integers(1, 4), replace=False))])
     chosen = np.arange(m) if candidates is None else np.asarray(candidates)
-    return InfoNCE(queries, documents, pairs, chosen, temperature, sides)
+    basis = None if rank is None else principal_directions(queries, documents, rank)
+    return InfoNCE(queries, documents, pairs, chosen, basis, temperature, sides)
 
 
 def plain_loss(objective, maps):
@@ -34,19 +35,22 @@ def plain_loss(objective, maps):
 
 @pytest.mark.parametrize("sides", [("query",), ("query", "document")])
 @pytest.mark.parametrize("candidates", [None, [0, 2, 3, 8]])
-def test_value_equals_the_formula_and_gradient_equals_finite_differences(sides, candidates):
-    objective = problem(sides=sides, candidates=candidates)
+@pytest.mark.parametrize("rank", [None, 3])
+def test_value_equals_the_formula_and_gradient_equals_finite_differences(sides, candidates, rank):
+    objective = problem(sides=sides, candidates=candidates, rank=rank)
     rng = np.random.default_rng(1)
     flat = (0.3 * rng.normal(size=np.prod(objective.shape))).astype(np.float32)
     pull = 0.07
 
     def reference(point):
-        maps = dict(zip(sides, point.reshape(objective.shape), strict=True))
+        basis = np.eye(5) if objective.basis is None else objective.basis.astype(float)
+        inner = zip(sides, point.reshape(objective.shape), strict=True)
+        maps = {side: basis @ part @ basis.T for side, part in inner}
         return plain_loss(objective, maps) + pull / 2 * float(point @ point)
 
     value, gradient = objective.value_and_gradient(flat, pull)
     assert value == pytest.approx(reference(flat.astype(float)), rel=1e-5)
-    for at in rng.choice(len(flat), 12, replace=False):
+    for at in rng.choice(len(flat), min(12, len(flat)), replace=False):
         step = np.zeros(len(flat))
         step[at] = 1e-5
         slope = (reference(flat + step) - reference(flat - step)) / 2e-5
@@ -56,7 +60,7 @@ def test_value_equals_the_formula_and_gradient_equals_finite_differences(sides, 
 def test_all_scores_equal_gives_the_logarithm_of_the_number_of_candidates():
     queries = np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (6, 1))
     pairs = np.column_stack([np.arange(6), np.arange(6)])
-    objective = InfoNCE(queries, queries, pairs, np.arange(6), 0.05, ("query",))
+    objective = InfoNCE(queries, queries, pairs, np.arange(6), None, 0.05, ("query",))
     value, _ = objective.value_and_gradient(np.zeros(4, dtype=np.float32), 0.0)
     assert value == pytest.approx(np.log(6), rel=1e-6)
 
@@ -64,7 +68,7 @@ def test_all_scores_equal_gives_the_logarithm_of_the_number_of_candidates():
 def test_a_query_whose_every_candidate_is_a_positive_has_loss_zero():
     documents = np.eye(3, dtype=np.float32)
     pairs = np.array([(0, 0), (0, 1), (0, 2)])
-    objective = InfoNCE(documents[:1], documents, pairs, np.arange(3), 0.05, ("query", "document"))
+    objective = InfoNCE(documents[:1], documents, pairs, np.arange(3), None, 0.05, ("query", "document"))
     value, gradient = objective.value_and_gradient(np.zeros(18, dtype=np.float32), 0.0)
     assert value == pytest.approx(0, abs=1e-6)
     assert np.abs(gradient).max() < 1e-6
@@ -82,9 +86,13 @@ def test_blocks_equal_the_whole(monkeypatch):
     np.testing.assert_allclose(blocked[1], whole[1], atol=1e-5)
 
 
-def test_zero_weights_are_the_identity_on_unit_vectors():
-    vectors = normalize(np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32))
-    np.testing.assert_allclose(residual(vectors, np.zeros((4, 4), dtype=np.float32))[0], vectors, atol=1e-7)
+def test_a_full_basis_equals_none():
+    whole, rotated = problem(sides=("query", "document")), problem(sides=("query", "document"), rank=5)
+    inner = (0.2 * np.random.default_rng(4).normal(size=rotated.shape)).astype(np.float32)
+    outer = np.stack([rotated.basis @ part @ rotated.basis.T for part in inner])
+    assert rotated.value_and_gradient(inner.ravel(), 0.1)[0] == pytest.approx(
+        whole.value_and_gradient(outer.ravel(), 0.1)[0], rel=1e-5
+    )
 
 
 @pytest.mark.torch
@@ -96,7 +104,7 @@ def test_loss_equals_multiple_negatives_ranking_of_sentence_transformers():
     rng = np.random.default_rng(3)
     queries, documents = (normalize(rng.normal(size=(8, 6)).astype(np.float32)) for _ in range(2))
     pairs = np.column_stack([np.arange(8), np.arange(8)])
-    value, _ = InfoNCE(queries, documents, pairs, np.arange(8), 0.05, ("query",)).value_and_gradient(
+    value, _ = InfoNCE(queries, documents, pairs, np.arange(8), None, 0.05, ("query",)).value_and_gradient(
         np.zeros(36, dtype=np.float32), 0.0
     )
     loss = MultipleNegativesRankingLoss(SentenceTransformer(modules=[torch.nn.Identity()]), scale=20)

@@ -4,64 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from embertune.core.vectors import Vectors
 
-__all__ = ["InfoNCE", "Pairs", "residual", "residual_gradient"]
+__all__ = ["InfoNCE", "Pairs", "principal_directions"]
 
 Pairs = npt.NDArray[np.intp]
 
 _BLOCK_CELLS = 4_000_000
+_TINY = np.float32(1e-30)
 
 
-def residual(vectors: Vectors, weights: Vectors) -> tuple[Vectors, Vectors]:
-    """Map ``x`` to ``normalize(x + x W)``.
-
-    Args:
-        vectors: (n, d).
-        weights: (d, d); zeros give the identity.
-
-    Returns:
-        The mapped vectors (n, d), and their lengths before normalisation (n, 1).
-    """
-    raw = vectors @ weights
-    raw += vectors
-    lengths = np.sqrt(np.einsum("ij,ij->i", raw, raw))[:, None]
-    lengths[lengths == 0] = 1
-    raw /= lengths
-    return raw, lengths
-
-
-def residual_gradient(vectors: Vectors, mapped: Vectors, lengths: Vectors, upstream: Vectors) -> Vectors:
-    """Carry a gradient back through `residual` to its weights.
+def principal_directions(queries: Vectors, documents: Vectors, rank: int) -> Vectors:
+    """Find the directions in which queries and documents vary most, about the origin.
 
     Args:
-        vectors: What went in (n, d).
-        mapped: What came out (n, d).
-        lengths: The lengths that came with it (n, 1).
-        upstream: Gradient of the loss by `mapped` (n, d).
+        queries: (n, d).
+        documents: (m, d).
+        rank: How many, at most d.
 
     Returns:
-        Gradient by the weights (d, d).
+        Orthonormal columns (d, rank), most important first.
+
+    Example:
+        >>> plane = np.array([[3.0, 4.0, 0.0], [0.0, 1.0, 0.0]], dtype=np.float32)
+        >>> abs(principal_directions(plane, plane, 2)[2]).max().round(6).tolist()
+        0.0
     """
-    inner = np.einsum("ij,ij->i", upstream, mapped)[:, None]
-    return np.asarray(vectors.T @ ((upstream - inner * mapped) / lengths), dtype=np.float32)
+    gram = queries.T @ queries + documents.T @ documents
+    _, vectors = np.linalg.eigh(gram)
+    return np.ascontiguousarray(vectors[:, ::-1][:, :rank])
 
 
 @dataclass(frozen=True)
 class InfoNCE:
-    """The contrastive objective of a residual linear map, on one side or on both.
+    """The contrastive objective of residual linear maps in a subspace, on one side or on both.
 
-    With ``s`` the cosine of a mapped query and a mapped document, ``T`` the temperature, and ``N(q)``
-    the candidates that are not positives of ``q``, the loss of a pair is::
+    A map sends ``x`` to ``normalize(x + x W)`` with ``W = V B V'``: V is a fixed orthonormal basis (d, r),
+    B (r, r) is learned. With ``s`` the cosine of a mapped query and a mapped document, ``T`` the temperature,
+    and ``N(q)`` the candidates that are not positives of ``q``, the loss of a pair is::
 
         -s(q, p) / T + log( exp(s(q, p) / T) + sum over c in N(q) of exp(s(q, c) / T) )
 
-    The objective is the weighted mean over pairs plus ``pull / 2 * ||W||²``: the pull to the identity.
-    Other positives of the same query are masked, so no query is pushed away from a right answer.
+    The objective is its mean over pairs plus ``pull / 2 * ||B||²``: the pull to the identity. Other positives
+    of a query are masked, so no query is pushed away from a right answer. What lies outside the subspace
+    enters through constants (scores and squared lengths), so a step costs r instead of d.
     Source: van den Oord et al., Representation Learning with Contrastive Predictive Coding (2018);
     sentence-transformers calls it MultipleNegativesRankingLoss (scale = 1 / temperature).
 
@@ -70,6 +61,7 @@ class InfoNCE:
         documents: (m, d), rows of length 1.
         pairs: (p, 2), positions of a query and of one of its positives, sorted by query.
         candidates: (c,) positions of the documents that every query is compared with.
+        basis: V (d, r); None is all of space.
         temperature: ``T``.
         sides: Which maps are learned, in the order of the parameters: "query", "document" or both.
     """
@@ -78,81 +70,120 @@ class InfoNCE:
     documents: Vectors
     pairs: Pairs
     candidates: Pairs
+    basis: Vectors | None
     temperature: float
     sides: tuple[str, ...]
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Shape of the parameters: (sides, d, d)."""
-        dimension = self.queries.shape[1]
-        return (len(self.sides), dimension, dimension)
+        """Shape of the parameters: (sides, r, r)."""
+        rank = self._inside[0].shape[1]
+        return (len(self.sides), rank, rank)
+
+    def expand(self, flat: npt.NDArray[np.float32]) -> dict[str, Vectors]:
+        """Give W (d, d) of every learned side from the flat parameters; the arrays are new."""
+        maps = zip(self.sides, flat.reshape(self.shape), strict=True)
+        if self.basis is None:
+            return {side: inner.copy() for side, inner in maps}
+        return {side: np.asarray(self.basis @ inner @ self.basis.T) for side, inner in maps}
 
     def value_and_gradient(self, flat: npt.NDArray[np.float32], pull: float) -> tuple[float, npt.NDArray[np.float32]]:
         """Give the objective and its gradient.
 
         Args:
-            flat: The maps, one after another, flattened: (sides * d * d,).
+            flat: B of every learned side, one after another, flattened: (sides * r * r,).
             pull: Strength of the pull to the identity.
 
         Returns:
             The value, and the gradient in the same flat shape.
         """
         maps = dict(zip(self.sides, flat.reshape(self.shape), strict=True))
-        mapped_q, lengths_q = self._map(self.queries, maps.get("query"))
-        mapped_d, lengths_d = self._map(self.documents, maps.get("document"))
-        loss, by_q, by_d = self._loss(mapped_q, mapped_d, need_documents="document" in maps)
-        parts = {}
-        if "query" in maps:
-            parts["query"] = residual_gradient(self.queries, mapped_q, lengths_q, by_q)
-        if "document" in maps:
-            parts["document"] = residual_gradient(self.documents, mapped_d, lengths_d, by_d)
-        gradient = np.concatenate([parts[side].ravel() for side in self.sides])
+        (inside_q, inside_d), (outside_q, outside_d) = self._inside, self._outside
+        mapped_q, scale_q = _map(inside_q, outside_q, maps.get("query"))
+        mapped_d, scale_d = _map(inside_d, outside_d, maps.get("document"))
+        loss, by_q, by_d = self._loss(mapped_q, scale_q, mapped_d, scale_d)
+        gradients = {"query": lambda: inside_q.T @ by_q, "document": lambda: inside_d.T @ by_d}
+        gradient = np.concatenate([gradients[side]().ravel() for side in self.sides])
         gradient += np.float32(pull) * flat
         return loss + 0.5 * pull * float(flat @ flat), gradient
 
-    @staticmethod
-    def _map(vectors: Vectors, weights: Vectors | None) -> tuple[Vectors, Vectors]:
-        if weights is None:
-            return vectors, np.ones((len(vectors), 1), dtype=np.float32)
-        return residual(vectors, weights)
+    @cached_property
+    def _inside(self) -> tuple[Vectors, Vectors]:
+        if self.basis is None:
+            return self.queries, self.documents
+        return self.queries @ self.basis, self.documents @ self.basis
 
-    def _loss(self, queries: Vectors, documents: Vectors, *, need_documents: bool) -> tuple[float, Vectors, Vectors]:
-        """Give the mean loss and its gradients by the mapped queries (n, d) and documents (m, d)."""
-        by_q = np.zeros_like(queries)
-        by_d = np.zeros_like(documents) if need_documents else documents
-        candidates = documents[self.candidates]
-        by_c = np.zeros_like(candidates) if need_documents else candidates
-        weight = np.float32(1 / (len(self.pairs) * self.temperature))
+    @cached_property
+    def _outside(self) -> tuple[Vectors, Vectors]:
+        """Squared length of what lies outside the subspace, per row."""
+        lengths = (1 - np.einsum("ij,ij->i", part, part) for part in self._inside)
+        if self.basis is None:
+            return np.zeros(len(self.queries), dtype=np.float32), np.zeros(len(self.documents), dtype=np.float32)
+        outside_q, outside_d = (np.maximum(length, 0).astype(np.float32) for length in lengths)
+        return outside_q, outside_d
+
+    @cached_property
+    def _rest(self) -> tuple[Vectors | None, Vectors | None]:
+        """Dot products outside the subspace: of queries and candidates (n, c), and of pairs (p,)."""
+        if self.basis is None:
+            return None, None
+        (inside_q, inside_d), rows = self._inside, self.pairs
+        candidates = self.queries @ self.documents[self.candidates].T - inside_q @ inside_d[self.candidates].T
+        pairs = np.einsum("ij,ij->i", self.queries[rows[:, 0]], self.documents[rows[:, 1]])
+        pairs -= np.einsum("ij,ij->i", inside_q[rows[:, 0]], inside_d[rows[:, 1]])
+        return candidates, pairs
+
+    def _loss(
+        self, queries: Vectors, scale_q: Vectors, documents: Vectors, scale_d: Vectors
+    ) -> tuple[float, Vectors, Vectors]:
+        """Give the mean loss and its gradients by the mapped, unscaled queries (n, r) and documents (m, r)."""
+        by_q, by_d = np.zeros_like(queries), np.zeros_like(documents)
+        learns_documents = "document" in self.sides
+        candidates, scale_c = documents[self.candidates], scale_d[self.candidates]
+        by_c, shrink_c = np.zeros_like(candidates), np.zeros(len(candidates), dtype=np.float32)
+        rest, rest_of_pairs = self._rest
+        heat = np.float32(1 / self.temperature)
         total = 0.0
-        for rows, pairs, masked in self._blocks():
-            block = queries[rows]
+        for rows, span, masked in self._blocks:
+            block, scale = queries[rows], scale_q[rows, None] * heat
+            query, document = self.pairs[span].T
+            local = query - rows.start
             logits = block @ candidates.T
-            logits /= np.float32(self.temperature)
+            if rest is not None:
+                logits += rest[rows]
+            logits *= scale
+            logits *= scale_c
             logits[masked] = -np.inf
-            top = np.maximum(logits.max(axis=1, initial=-np.inf), np.float32(-1e30))
-            np.exp(logits - top[:, None], out=logits)
-            sums = logits.sum(axis=1)
-            local, positives = pairs[:, 0] - rows.start, documents[pairs[:, 1]]
-            matched = np.einsum("ij,ij->i", block[local], positives) / np.float32(self.temperature)
-            # log-sum-exp of the positive and the negatives, from the softmax that all pairs of a query share
-            negatives = (np.log(np.maximum(sums, np.float32(1e-30))) + top)[local]
-            full = np.logaddexp(matched, negatives)
-            total += float((full - matched).sum(dtype=np.float64))
-            missing = 1 - np.exp(matched - full)
-            share = np.bincount(local, weights=missing, minlength=len(block)).astype(np.float32)
-            logits *= (share / np.maximum(sums, np.float32(1e-30)))[:, None] * weight
-            pulled = (missing * weight)[:, None].astype(np.float32)
-            by_q[rows] = logits @ candidates
-            _add_rows(by_q, pairs[:, 0], -pulled * positives)
-            if need_documents:
-                by_c += logits.T @ block
-                _add_rows(by_d, pairs[:, 1], -pulled * block[local])
-        if need_documents:
-            by_d[self.candidates] += by_c
-        return total / len(self.pairs), by_q, by_d
+            positives = documents[document]
+            matched = np.einsum("ij,ij->i", block[local], positives)
+            if rest_of_pairs is not None:
+                matched += rest_of_pairs[span]
+            matched *= scale[local, 0] * scale_d[document]
+            loss, share, missing = _softmax(logits, local, matched, len(self.pairs))
+            logits[masked] = 0
+            total += loss
+            by_q[rows] = (share * scale_c) @ candidates * scale
+            pulled = (missing * scale[local, 0] * scale_d[document])[:, None]
+            _add_rows(by_q, query, -pulled * positives)
+            # d/du of 1 / |u| pulls every vector back by its own share of the score.
+            back = np.einsum("ij,ij->i", share, logits)
+            back -= np.bincount(local, weights=missing * matched, minlength=len(block)).astype(np.float32)
+            by_q[rows] -= (back * scale_q[rows] ** 2)[:, None] * block
+            if learns_documents:
+                by_c += (share * scale).T @ block * scale_c[:, None]
+                shrink_c += np.einsum("ij,ij->j", share, logits)
+                _add_rows(by_d, document, -pulled * block[local])
+                _add_rows(by_d, document, (missing * matched * scale_d[document] ** 2)[:, None] * positives)
+        if learns_documents:
+            by_d[self.candidates] += by_c - (shrink_c * scale_c**2)[:, None] * candidates
+        return total, by_q, by_d
 
-    def _blocks(self) -> Iterator[tuple[slice, Pairs, tuple[Pairs, Pairs]]]:
+    @cached_property
+    def _blocks(self) -> list[tuple[slice, slice, tuple[Pairs, Pairs]]]:
         """Cut the queries so that a block of scores holds at most four million cells."""
+        return list(self._cut())
+
+    def _cut(self) -> Iterator[tuple[slice, slice, tuple[Pairs, Pairs]]]:
         size = max(1, _BLOCK_CELLS // max(1, len(self.candidates)))
         column = np.full(len(self.documents), -1, dtype=np.intp)
         column[self.candidates] = np.arange(len(self.candidates))
@@ -162,13 +193,47 @@ class InfoNCE:
             pairs = self.pairs[first:last]
             columns = column[pairs[:, 1]]
             shared = columns >= 0
-            yield rows, pairs, (pairs[shared, 0] - start, columns[shared])
+            yield rows, slice(int(first), int(last)), (pairs[shared, 0] - start, columns[shared])
+
+
+def _map(inside: Vectors, outside: Vectors, inner: Vectors | None) -> tuple[Vectors, Vectors]:
+    """Map coordinates (n, r) by ``x + x B``, and give 1 / length of the whole mapped vector (n,)."""
+    mapped = inside if inner is None else inside + inside @ inner
+    lengths = np.sqrt(np.einsum("ij,ij->i", mapped, mapped) + outside)
+    return mapped, np.asarray(1 / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
+
+
+def _softmax(logits: Vectors, local: Pairs, matched: Vectors, pairs: int) -> tuple[float, Vectors, Vectors]:
+    """Give the loss of a block and the derivatives by its logits.
+
+    All pairs of a query share one softmax over its negatives, so a query with many positives costs no more.
+
+    Args:
+        logits: Cosines over temperature of queries and candidates (b, c), positives at -inf.
+        local: Row of each pair's query (p,).
+        matched: Cosine over temperature of each pair (p,).
+        pairs: Number of pairs in all, whose mean is taken.
+
+    Returns:
+        Loss; derivative by each logit (b, c); minus the derivative by each pair's logit (p,).
+    """
+    top = np.maximum(logits.max(axis=1, initial=-np.inf), np.float32(-1e30))
+    share = np.exp(logits - top[:, None])
+    sums = share.sum(axis=1)
+    negatives = (np.log(np.maximum(sums, _TINY)) + top)[local]
+    full = np.logaddexp(matched, negatives)
+    loss = float((full - matched).sum(dtype=np.float64)) / pairs
+    missing = ((1 - np.exp(matched - full)) / pairs).astype(np.float32)
+    weight = np.bincount(local, weights=missing, minlength=len(logits)).astype(np.float32)
+    share *= (weight / np.maximum(sums, _TINY))[:, None]
+    return loss, share, missing
 
 
 def _add_rows(target: Vectors, index: Pairs, rows: Vectors) -> None:
     """Add rows to ``target[index]`` where an index may repeat; np.add.at is ten times slower on matrices."""
+    if not len(index):
+        return
     order = np.argsort(index, kind="stable")
     ordered = index[order]
-    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(index) else order
-    if len(first):
-        target[ordered[first]] += np.add.reduceat(rows[order], first, axis=0)
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    target[ordered[first]] += np.add.reduceat(rows[order], first, axis=0)
