@@ -93,9 +93,7 @@ class DatasetBuilder:
             DataError: No row was usable, or no document is relevant to any query.
         """
         if not self._qrels:
-            found = (
-                f"{self._rows} {self._unit}s, all without a query or without a document" if self._rows else "no rows"
-            )
+            found = f"{self._rows} {_plural(self._rows, self._unit)}, none with both a query and a document"
             raise DataError(f"{source}: found {found}. Expected at least one query with a document that answers it.")
         if not any(grade > 0 for grades in self._qrels.values() for grade in grades.values()):
             raise DataError(

@@ -15,6 +15,7 @@ __all__ = ["Qrels", "read_qrels", "read_trec_qrels", "write_qrels"]
 Qrels = dict[str, dict[str, float]]
 
 _HEADER = ("query-id", "corpus-id", "score")
+_GRADE_NAMES = ("score", "grade", "relevance", "relevancy", "rel", "label", "judgment", "judgement")
 
 
 def read_qrels(path: Path) -> tuple[Qrels, list[int]]:
@@ -128,14 +129,5 @@ def _is_header(row: list[str]) -> bool:
         float(row[-1])
     except ValueError:
         # Only known words: a broken first judgement ("q1 d1 one") is left to fail with its line.
-        return row[-1].strip().lower() in (
-            "score",
-            "grade",
-            "relevance",
-            "rel",
-            "label",
-            "relevancy",
-            "judgment",
-            "judgement",
-        )
+        return row[-1].strip().lower() in _GRADE_NAMES
     return False
