@@ -1,0 +1,125 @@
+"""What each figure shows, in one sentence computed from the record; also its text for those who cannot see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from embertune.reports.record import Record
+from embertune.reports.words import change, count, params, percent, score
+
+__all__ = ["captions", "separation"]
+
+
+def captions(record: Mapping[str, Any]) -> dict[str, str]:
+    """Say what the figures of a record show.
+
+    Args:
+        record: A `Record`, or its values.
+
+    Returns:
+        A text for each name that `figures` may draw, empty where there is no data.
+
+    Raises:
+        ArtifactError: The record is incomplete.
+    """
+    record = Record.of(record)
+    said: dict[str, Callable[[Record], str]] = {
+        "intervals": _intervals,
+        "training": _training,
+        "cosines": _cosines,
+        "queries": _queries,
+        "candidates": _candidates,
+    }
+    return {name: say(record) for name, say in said.items()}
+
+
+def separation(relevant: Sequence[float], irrelevant: Sequence[float]) -> float:
+    """Give the probability that a relevant pair has the higher cosine (area under the ROC curve).
+
+    Pairs of one bin count half, so the value is exact up to the width of a bin
+    (Hanley & McNeil 1982).
+
+    Args:
+        relevant: Counts per bin, ascending.
+        irrelevant: Counts per bin, ascending.
+
+    Example:
+        >>> separation([0, 0, 4], [2, 2, 0]), separation([1, 1], [1, 1])
+        (1.0, 0.5)
+    """
+    below, won = 0.0, 0.0
+    for mine, others in zip(relevant, irrelevant, strict=True):
+        won += mine * (below + others / 2)
+        below += others
+    total = sum(relevant) * below
+    return won / total if total else 0.5
+
+
+def _intervals(record: Record) -> str:
+    metric = record["primary"]
+    parts = {
+        "over all test queries": record,
+        "on seen documents": record["groups"]["seen"],
+        "on unseen documents": record["groups"]["unseen"],
+    }
+    said = [f"{_with_interval(part['delta'][metric])} {where}" for where, part in parts.items() if part.get("delta")]
+    return f"{metric} changes by {', '.join(said)}. An interval that crosses zero proves no change."
+
+
+def _with_interval(delta: Mapping[str, Any]) -> str:
+    if delta.get("low") is None or delta.get("high") is None:
+        return change(delta["mean"])
+    return f"{change(delta['mean'])} [{change(delta['low'])}, {change(delta['high'])}]"
+
+
+def _training(record: Record) -> str:
+    curve = (record.get("selection") or {}).get("curve") or ()
+    said = []
+    dev = [(point["dev"], point["step"]) for point in curve if point.get("dev") is not None]
+    if dev:
+        best = max(dev)
+        said.append(
+            f"{record['primary']} on dev goes from {score(dev[0][0])} to {score(dev[-1][0])}"
+            + (f"; its highest is {score(best[0])} at step {best[1]}" if best[0] > dev[-1][0] else "")
+        )
+    losses = [point["loss"] for point in curve if point.get("loss") is not None]
+    if losses:
+        said.append(f"the training loss goes from {losses[0]:.3g} to {losses[-1]:.3g}")
+    text = ", ".join(said)
+    return f"{text[:1].upper()}{text[1:]}. No test query was looked at here." if said else ""
+
+
+def _cosines(record: Record) -> str:
+    cosines = record.get("cosines")
+    if not cosines or not sum(cosines["base"]["relevant"]) or not sum(cosines["base"]["irrelevant"]):
+        return ""
+    before, after = (separation(cosines[at]["relevant"], cosines[at]["irrelevant"]) for at in ("base", "tuned"))
+    return (
+        f"A relevant pair has a higher cosine than an irrelevant one in {percent(before)} of all cases before, and in "
+        f"{percent(after)} after. Each curve sums to 100 %."
+    )
+
+
+def _queries(record: Record) -> str:
+    rows = record.get("queries") or ()
+    if not rows:
+        return ""
+    gains = [row["tuned"] - row["base"] for row in rows]
+    up, down = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+    return f"Of {count(len(rows))}, {up} gain, {len(rows) - up - down} stay as they are, {down} lose."
+
+
+def _candidates(record: Record) -> str:
+    tried = (record.get("selection") or {}).get("candidates") or ()
+    chosen = next((one for one in tried if one["chosen"]), None)
+    if chosen is None:
+        return ""
+    text = f"{len(tried)} candidates were compared on dev; chosen: {params(chosen['params'])} ({score(chosen['dev'])})"
+    nothing = next((one for one in tried if not one["params"]), chosen)
+    if nothing is not chosen:
+        text += f", against {score(nothing['dev'])} for no adapter"
+    behind = max(one["dev"] for one in tried) - chosen["dev"]
+    if behind >= 0.0005:
+        text += f". The highest is {behind:.3f} above the chosen one"
+    return f"{text}."
