@@ -1,0 +1,1 @@
+"""Floor 4: the judge, who does not know the contestants."""
