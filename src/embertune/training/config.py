@@ -1,0 +1,105 @@
+"""How hard tuning tries: one dial, and the fields that it sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from embertune.errors import ConfigError
+
+__all__ = ["EFFORTS", "Effort", "TuneConfig"]
+
+Effort = Literal["fast", "normal", "thorough"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig:
+    """Every setting of `embertune.tune` that is neither the data nor the encoder.
+
+    Example:
+        >>> TuneConfig.of_effort("fast").folds
+        3
+    """
+
+    side: Literal["query", "both"] = "query"
+    """Which embeddings are adapted: the queries alone, or the stored documents too."""
+
+    pulls: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01)
+    """Strengths of the pull to the identity that are tried, strongest first."""
+
+    temperature: float = 0.05
+    """Temperature of the softmax over cosines (scale = 1 / temperature)."""
+
+    rank: int | None = None
+    """The adapter that is saved is fitted within this many principal directions; None: all of space."""
+
+    search_rank: int | None = 192
+    """The adapters that are compared on dev are fitted within this many, which is several times quicker."""
+
+    max_steps: int = 40
+    """The most L-BFGS steps per strength."""
+
+    max_candidates: int = 4096
+    """Each training query is compared with at most this many documents."""
+
+    folds: int = 5
+    """Dev is read off this many folds of the training queries, unless a dev split is large enough alone."""
+
+    repeats: int = 3
+    """How many times the folds are drawn anew; how far the repeats differ is reported."""
+
+    large_dev: int = 1000
+    """A dev split of this many queries is used as it is, without folds."""
+
+    resamples: int = 10_000
+    """Bootstrap samples and sign flips behind every interval and p value."""
+
+    metric: str = "ndcg@10"
+    """The metric that decides; the others are reported."""
+
+    def __post_init__(self) -> None:
+        """Gather every problem, then raise once."""
+        problems = [
+            f"{name} must be at least {least}, got {getattr(self, name)}"
+            for name, least in (
+                ("max_steps", 1),
+                ("max_candidates", 1),
+                ("folds", 2),
+                ("repeats", 1),
+                ("resamples", 100),
+            )
+            if getattr(self, name) < least
+        ]
+        if self.side not in ("query", "both"):
+            problems.append(f"side must be 'query' or 'both', got {self.side!r}")
+        if not self.temperature > 0:
+            problems.append(f"temperature must be positive, got {self.temperature}")
+        if not self.pulls or any(not pull > 0 for pull in self.pulls) or list(self.pulls) != sorted(self.pulls)[::-1]:
+            problems.append(f"pulls must be positive and falling, got {self.pulls}")
+        if problems:
+            raise ConfigError(problems)
+
+    @classmethod
+    def of_effort(cls, effort: str, **changes: Any) -> TuneConfig:
+        """Give the settings of an effort, some of them changed.
+
+        Raises:
+            ConfigError: The effort or a value is unknown or impossible.
+        """
+        if effort not in EFFORTS:
+            raise ConfigError(f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
+        unknown = sorted(set(changes) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise ConfigError(
+                f"There is no setting {', '.join(unknown)}. The settings are: {', '.join(cls.__dataclass_fields__)}."
+            )
+        return replace(EFFORTS[effort], **changes)
+
+
+EFFORTS: dict[str, TuneConfig] = {
+    "fast": TuneConfig(folds=3, search_rank=96, rank=256, resamples=2000),
+    "normal": TuneConfig(),
+    "thorough": TuneConfig(
+        folds=10, search_rank=None, pulls=(3.0, 1.0, 0.55, 0.3, 0.17, 0.1, 0.055, 0.03, 0.017, 0.01), max_steps=80
+    ),
+}

@@ -1,0 +1,28 @@
+import re
+
+import pytest
+
+from embertune.errors import ConfigError
+from embertune.training.config import EFFORTS, TuneConfig
+
+
+def test_every_problem_is_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        TuneConfig(temperature=-1, folds=1, pulls=(0.1, 0.3), side="documents")
+    assert str(caught.value) == (
+        "Invalid configuration:\n- folds must be at least 2, got 1\n- side must be 'query' or 'both', got 'documents'\n"
+        "- temperature must be positive, got -1\n- pulls must be positive and falling, got (0.1, 0.3)"
+    )
+
+
+def test_unknown_keyword_is_an_error():
+    with pytest.raises(ConfigError, match=re.escape("There is no setting temprature. The settings are: side, pulls,")):
+        TuneConfig.of_effort("fast", temprature=0.1)
+    with pytest.raises(ConfigError, match=re.escape("effort must be one of fast, normal, thorough, got 'slow'")):
+        TuneConfig.of_effort("slow")
+
+
+def test_efforts_rise():
+    fast, normal, thorough = (EFFORTS[name] for name in ("fast", "normal", "thorough"))
+    assert fast.folds < normal.folds < thorough.folds
+    assert len(normal.pulls) < len(thorough.pulls)
