@@ -219,7 +219,8 @@ def test_ids_that_match_nothing_are_named(tmp_path):
     with pytest.raises(DataError) as caught:
         load_dataset(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}: 1 of 3 query ids in the qrels are not in queries.jsonl (such as 'z'; queries.jsonl has 'a', 'b'); "
+        f"{tmp_path}: 1 of 3 query ids in the qrels are not in queries.jsonl "
+        "(such as 'z'; queries.jsonl has 'a', 'b'); "
         "and 2 of 4 document ids in the qrels are not in corpus.jsonl (such as 'n1', 'n2'; corpus.jsonl has 'x', 'y'). "
         "Expected every id of the qrels in both files: add what is missing, or remove those lines of the qrels."
     )

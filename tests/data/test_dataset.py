@@ -115,7 +115,8 @@ def test_positives_are_the_grades_above_zero(toy):
 
 def test_str_is_a_table(toy):
     assert str(toy) == (
-        "toy\n  documents   3\n  queries     3\n  judgements  3 (2 relevant)\n  parts       train 1, test 1\n  note: a note"
+        "toy\n  documents   3\n  queries     3\n  judgements  3 (2 relevant)\n"
+        "  parts       train 1, test 1\n  note: a note"
     )
 
 

@@ -86,7 +86,8 @@ def fill_parts(groups: Iterable[Sequence[str]], sizes: Sequence[int], rng: np.ra
 
     The largest groups go first, in random order among equals, so that the small ones fill what is left. Each goes
     to a part where it fits, drawn in proportion to the room left, so that no part collects the large groups; where
-    it fits in none, to the part with the most room. Groups of one fill every size exactly.
+    it fits in none, to the part with the most room, and the other parts shrink in proportion. Groups of one fill
+    every size exactly.
 
     Args:
         groups: Members of each group.
@@ -104,12 +105,16 @@ def fill_parts(groups: Iterable[Sequence[str]], sizes: Sequence[int], rng: np.ra
     listed = list(groups)
     shuffled = [listed[position] for position in rng.permutation(len(listed))]
     parts: list[list[str]] = [[] for _ in sizes]
+    room = np.array(sizes)
     for group in sorted(shuffled, key=len, reverse=True):
-        room = np.array([size - len(part) for size, part in zip(sizes, parts, strict=True)])
         fitting = np.where(room >= len(group), room, 0)
         if fitting.any():
             chosen = int(np.searchsorted(fitting.cumsum(), rng.integers(fitting.sum()), side="right"))
         else:
             chosen = int(room.argmax())
         parts[chosen].extend(group)
+        room[chosen] -= len(group)
+        if room[chosen] < 0:
+            excess, room[chosen] = -int(room[chosen]), 0
+            room -= share_out(excess, room / room.sum())
     return parts

@@ -64,18 +64,17 @@ def load_dataset(
             return Dataset.from_frame(source, columns, name=name or "dataset")
         raise DataError(f"Found a {type(source).__name__}. {_KINDS} For lists type: Dataset.from_pairs(pairs)")
     path = Path(source).expanduser()
-    name = name or path.resolve().stem
     try:
-        is_folder = path.is_dir()
-        if not is_folder and not path.exists():
+        resolved = path.resolve()
+        if path.is_dir():
+            return _load_folder(path, columns, name or resolved.name)
+        if not path.exists():
             raise DataError(_missing_text(path))
-        if is_folder:
-            return _load_folder(path, columns, path.resolve().name if name == path.resolve().stem else name)
-        return _load_file(path, columns, name)
+        return _load_file(path, columns, name or resolved.stem)
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path} cannot be read: {error}.") from None
+        raise DataError(f"{str(path)[:200]!r} cannot be read: {error}.") from None
 
 
 def _load_folder(folder: Path, columns: Mapping[str, str | Sequence[str]] | None, name: str) -> Dataset:

@@ -65,9 +65,7 @@ def read_llama_index(value: Mapping[str, Any], path: Path, name: str) -> Dataset
     if lost:
         notes.append(f"{lost} entries of relevant_docs repeat another or name a text that is empty, and were left out.")
     if not qrels:
-        raise DataError(
-            f"{path}: relevant_docs names no document for any query. Expected {{query id: [document ids]}}."
-        )
+        raise DataError(f"{path}: relevant_docs names no document at all. Expected {{query id: [document ids]}}.")
     documents = {identifier: Document(text) for identifier, text in corpus.items()}
     return Dataset(corpus=documents, queries=queries, qrels=qrels, name=name, notes=tuple(notes))
 
