@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from embertune.reports.record import Record
-from embertune.reports.words import change, count, params, percent, score
+from embertune.reports.words import count, params, percent, score, with_interval
 
 __all__ = ["captions", "separation"]
 
@@ -63,14 +63,10 @@ def _intervals(record: Record) -> str:
         "on seen documents": record["groups"]["seen"],
         "on unseen documents": record["groups"]["unseen"],
     }
-    said = [f"{_with_interval(part['delta'][metric])} {where}" for where, part in parts.items() if part.get("delta")]
+    if not any(delta["mean"] for part in parts.values() for delta in part["delta"].values()):
+        return "No metric changes."
+    said = [f"{with_interval(part['delta'][metric])} {where}" for where, part in parts.items() if part["delta"]]
     return f"{metric} changes by {', '.join(said)}. An interval that crosses zero proves no change."
-
-
-def _with_interval(delta: Mapping[str, Any]) -> str:
-    if delta.get("low") is None or delta.get("high") is None:
-        return change(delta["mean"])
-    return f"{change(delta['mean'])} [{change(delta['low'])}, {change(delta['high'])}]"
 
 
 def _training(record: Record) -> str:
@@ -80,14 +76,13 @@ def _training(record: Record) -> str:
     if dev:
         best = max(dev)
         said.append(
-            f"{record['primary']} on dev goes from {score(dev[0][0])} to {score(dev[-1][0])}"
-            + (f"; its highest is {score(best[0])} at step {best[1]}" if best[0] > dev[-1][0] else "")
+            f"On dev, {record['primary']} goes from {score(dev[0][0])} to {score(dev[-1][0])}"
+            + (f" (highest: {score(best[0])} at step {best[1]})" if best[0] > dev[-1][0] else "")
         )
     losses = [point["loss"] for point in curve if point.get("loss") is not None]
     if losses:
-        said.append(f"the training loss goes from {losses[0]:.3g} to {losses[-1]:.3g}")
-    text = ", ".join(said)
-    return f"{text[:1].upper()}{text[1:]}. No test query was looked at here." if said else ""
+        said.append(f"{'the' if dev else 'The'} training loss goes from {losses[0]:.3g} to {losses[-1]:.3g}")
+    return f"{'; '.join(said)}. No test query was looked at here." if said else ""
 
 
 def _cosines(record: Record) -> str:
@@ -107,7 +102,8 @@ def _queries(record: Record) -> str:
         return ""
     gains = [row["tuned"] - row["base"] for row in rows]
     up, down = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
-    return f"Of {count(len(rows))}, {up} gain, {len(rows) - up - down} stay as they are, {down} lose."
+    total = "the one test query" if len(rows) == 1 else f"{count(len(rows))} test queries"
+    return f"Of {total}, {up} gain, {len(rows) - up - down} stay as they are, {down} lose."
 
 
 def _candidates(record: Record) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 
 from embertune.reports.markup import Markup, element, scroll_table, table
 from embertune.reports.record import Record
-from embertune.reports.words import change, clip, score
+from embertune.reports.words import change, clip, score, typeset
 
 __all__ = ["Texts", "wins_and_losses"]
 
 _ROWS = 10
+_OPEN = 3
+_VERBS = {"gained": "gained", "lost": "lost", "unchanged": "did not change"}
 _LEAD, _WHOLE = 220, 1500
 
 
@@ -55,9 +57,11 @@ def wins_and_losses(record: Record, texts: Texts | None) -> list[Markup]:
         found.sort(key=lambda one: -abs(one[0]))
         if found:
             parts.append(element("h3", titles[name]))
-            parts += [
-                _example(example, rows.get(example["query_id"]), record["primary"], texts) for _, example in found
-            ]
+            made = [_example(one, rows.get(one["query_id"]), record["primary"], texts) for _, one in found]
+            parts += made[:_OPEN]
+            if len(made) > _OPEN:
+                summary = element("summary", f"{len(made) - _OPEN} more that {_VERBS[name]}")
+                parts.append(element("details", summary, *made[_OPEN:], class_="more"))
     if rows and not lists["lost"] and all(row["tuned"] >= row["base"] for row in rows.values()):
         parts.append(element("p", "No test query lost."))
     return parts
@@ -138,8 +142,8 @@ def _passage(text: str) -> Markup:
     whole = clip(text, _WHOLE)
     if len(whole) <= _LEAD:
         return element("div", whole)
-    return element("details", element("summary", clip(whole, _LEAD)), element("div", whole))
+    return element("details", element("summary", element("span", clip(whole, _LEAD))), element("div", whole))
 
 
 def _signed(gain: float) -> Markup:
-    return element("span", change(gain).replace("-", "−"), class_="up" if gain > 0 else "down" if gain < 0 else "")
+    return element("span", typeset(change(gain)), class_="up" if gain > 0 else "down" if gain < 0 else "")

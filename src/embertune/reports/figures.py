@@ -7,8 +7,9 @@ from html import escape
 from typing import Any
 
 from embertune.reports.palette import PALETTES, Palette, Theme
+from embertune.reports.plotting import layout_of, panel_label, title_of
 from embertune.reports.record import Record
-from embertune.reports.words import change, clip, params, score
+from embertune.reports.words import clip, params, score, with_interval
 
 __all__ = ["Figure", "figures"]
 
@@ -16,8 +17,9 @@ Figure = dict[str, Any]
 
 # More bars than a wide screen has columns cannot be told apart.
 _BARS = 600
+# Up to here bars stand apart from each other.
+_SEPARATE = 80
 _CANDIDATES = 24
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
 def figures(record: Mapping[str, Any], theme: Theme = "light") -> dict[str, Figure]:
@@ -31,7 +33,8 @@ def figures(record: Mapping[str, Any], theme: Theme = "light") -> dict[str, Figu
         theme: "light" or "dark".
 
     Returns:
-        "intervals", "training", "cosines", "queries", "candidates"; a figure without data is left out.
+        "intervals", "training", "cosines", "queries", "candidates"; a figure without data,
+        or of changes that are all zero, is left out.
 
     Raises:
         ArtifactError: The record is incomplete.
@@ -51,47 +54,26 @@ def figures(record: Mapping[str, Any], theme: Theme = "light") -> dict[str, Figu
 def _intervals(record: Record, colors: Palette) -> Figure | None:
     """Forest plot: the change of every metric with its interval, for all, seen and unseen."""
     metrics = [record["primary"], *(name for name in record["metrics"] if name != record["primary"])]
-    parts = {"all": record, "seen": record["groups"]["seen"], "unseen": record["groups"]["unseen"]}
-    parts = {name: part for name, part in parts.items() if part.get("delta")}
     looks = {
-        "all": (colors.ink, "circle", 10),
-        "seen": (colors.gain, "square", 9),
-        "unseen": (colors.loss, "diamond", 10),
+        "all": ("all test queries", colors.ink, "circle", 10),
+        "seen": ("seen documents", colors.gain, "square", 9),
+        "unseen": ("unseen documents", colors.loss, "diamond", 10),
     }
+    parts = {"all": record["delta"], **{name: record["groups"][name].get("delta") for name in ("seen", "unseen")}}
+    rows = [(looks[name], [(metric, part[metric]) for metric in metrics]) for name, part in parts.items() if part]
+    if not any(delta["mean"] or delta.get("low") or delta.get("high") for _, deltas in rows for _, delta in deltas):
+        return None
     data = []
-    for at, (name, part) in enumerate(parts.items()):
-        color, symbol, size = looks[name]
-        offset = 0.24 * (at - (len(parts) - 1) / 2)
-        deltas = [part["delta"][metric] for metric in metrics]
-        label = "all test queries" if name == "all" else f"{name} documents"
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": label,
-                "x": [delta["mean"] for delta in deltas],
-                "y": [row + offset for row in range(len(metrics))],
-                "marker": {"color": color, "symbol": symbol, "size": size},
-                "error_x": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [_reach(delta["high"], delta["mean"]) for delta in deltas],
-                    "arrayminus": [_reach(delta["mean"], delta["low"]) for delta in deltas],
-                    "color": color,
-                    "thickness": 2,
-                    "width": 4,
-                },
-                "hovertext": [
-                    f"{escape(metric)}, {label}: {change(delta['mean'])} [{change(delta['low'])}, {change(delta['high'])}]"
-                    for metric, delta in zip(metrics, deltas, strict=True)
-                ],
-                "hoverinfo": "text",
-            }
-        )
-    layout = _layout(colors, height=120 + len(metrics) * (22 + 20 * len(parts)))
-    layout["xaxis"] |= {"title": _title("change, tuned minus base"), "zerolinecolor": colors.zero, "zerolinewidth": 2}
-    # Without room on both sides a change of exactly zero would be drawn at the edge.
-    layout["xaxis"] |= {"tickformat": "+.2~f", "range": _range_around_zero(parts.values(), metrics)}
+    for at, (look, deltas) in enumerate(rows):
+        data.append(_interval_marks(look, deltas, offset=0.24 * (at - (len(rows) - 1) / 2)))
+    layout = layout_of(colors, height=120 + len(metrics) * (22 + 20 * len(rows)))
+    layout["xaxis"] |= {
+        "title": title_of("change, tuned minus base"),
+        "zerolinecolor": colors.zero,
+        "zerolinewidth": 2,
+        "tickformat": ".2~f",
+        "range": _around_zero([delta for _, deltas in rows for _, delta in deltas]),
+    }
     layout["yaxis"] |= {
         "tickvals": list(range(len(metrics))),
         "ticktext": [escape(metric) for metric in metrics],
@@ -100,6 +82,31 @@ def _intervals(record: Record, colors: Palette) -> Figure | None:
         "zeroline": False,
     }
     return {"data": data, "layout": layout}
+
+
+def _interval_marks(
+    look: tuple[str, str, str, int], deltas: Sequence[tuple[str, Mapping[str, Any]]], *, offset: float
+) -> dict[str, Any]:
+    label, color, symbol, size = look
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": label,
+        "x": [delta["mean"] for _, delta in deltas],
+        "y": [row + offset for row in range(len(deltas))],
+        "marker": {"color": color, "symbol": symbol, "size": size},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_reach(delta.get("high"), delta["mean"]) for _, delta in deltas],
+            "arrayminus": [_reach(delta["mean"], delta.get("low")) for _, delta in deltas],
+            "color": color,
+            "thickness": 2,
+            "width": 4,
+        },
+        "hovertext": [f"{escape(metric)}, {label}: {with_interval(delta)}" for metric, delta in deltas],
+        "hoverinfo": "text",
+    }
 
 
 def _training(record: Record, colors: Palette) -> Figure | None:
@@ -115,7 +122,7 @@ def _training(record: Record, colors: Palette) -> Figure | None:
             panels.append((label, color, points))
     if not panels or max(len(points) for _, _, points in panels) < 2:
         return None
-    layout = _layout(colors, height=190 + 170 * (len(panels) - 1), panels=len(panels))
+    layout = layout_of(colors, height=190 + 170 * (len(panels) - 1), panels=len(panels))
     data = []
     for at, (label, color, points) in enumerate(panels):
         axis = "" if at == 0 else str(at + 1)
@@ -133,58 +140,31 @@ def _training(record: Record, colors: Palette) -> Figure | None:
                 "showlegend": False,
             }
         )
-        layout["annotations"].append(_panel_label(escape(label), f"y{axis}", colors))
-    layout["xaxis"] |= {"title": _title("training step"), "anchor": "free", "position": 0, "zeroline": False}
+        layout["annotations"].append(panel_label(escape(label), f"y{axis}", colors))
+    layout["xaxis"] |= {"title": title_of("training step"), "anchor": "free", "position": 0, "zeroline": False}
     return {"data": data, "layout": layout}
 
 
 def _cosines(record: Record, colors: Palette) -> Figure | None:
     """Histograms of the cosines of relevant and irrelevant pairs, base above tuned."""
-    cosines = record.get("cosines") or {}
-    counts = (
-        [cosines[system][kind] for system in ("base", "tuned") for kind in ("relevant", "irrelevant")]
-        if cosines
-        else []
-    )
-    if not any(map(sum, counts)):
+    cosines = record.get("cosines")
+    if not cosines:
         return None
-    edges = cosines["edges"]
-    filled = [at for at in range(len(edges) - 1) if any(one[at] for one in counts)]
-    span = range(max(filled[0] - 1, 0), min(filled[-1] + 2, len(edges) - 1))
-    layout = _layout(colors, height=400, panels=2)
+    counts = [cosines[system][kind] for system in ("base", "tuned") for kind in ("relevant", "irrelevant")]
+    filled = [at for at, column in enumerate(zip(*counts, strict=True)) if any(column)]
+    if not filled:
+        return None
+    span = range(max(filled[0] - 1, 0), min(filled[-1] + 2, len(counts[0])))
+    layout = layout_of(colors, height=400, panels=2)
     data = []
-    for at, (system, title) in enumerate((("base", "before: base"), ("tuned", "after: tuned"))):
-        axis = "" if at == 0 else "2"
-        for kind, color, area in (
-            ("irrelevant", colors.plain, colors.plain_area),
-            ("relevant", colors.gain, colors.gain_area),
-        ):
-            shares = _shares(cosines[system][kind])
-            data.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "name": f"{kind} pairs",
-                    "legendgroup": kind,
-                    "showlegend": at == 0,
-                    "x": [round((edges[bin] + edges[bin + 1]) / 2, 4) for bin in span],
-                    "y": [round(shares[bin], 5) for bin in span],
-                    "yaxis": f"y{axis}",
-                    "line": {
-                        "color": color,
-                        "width": 2,
-                        "shape": "hvh",
-                        **({"dash": "dot"} if kind == "irrelevant" else {}),
-                    },
-                    "fill": "tozeroy",
-                    "fillcolor": area,
-                    "hovertemplate": f"{kind}, cosine about %{{x:.2f}}: %{{y:.1%}}<extra></extra>",
-                }
-            )
-        layout[f"yaxis{axis}"] |= {"tickformat": ".0%", "rangemode": "tozero", "nticks": 4}
-        layout["annotations"].append(_panel_label(title, f"y{axis}", colors))
+    for axis, system, label in (("y", "base", "base"), ("y2", "tuned", "tuned")):
+        for kind in ("irrelevant", "relevant"):
+            trace = _histogram(cosines["edges"], cosines[system][kind], span, kind, colors)
+            data.append({**trace, "yaxis": axis, "showlegend": axis == "y"})
+        layout[axis.replace("y", "yaxis")] |= {"tickformat": ".0%", "rangemode": "tozero", "nticks": 4}
+        layout["annotations"].append(panel_label(label, axis, colors))
     layout["xaxis"] |= {
-        "title": _title("cosine of query and document"),
+        "title": title_of("cosine of query and document"),
         "anchor": "free",
         "position": 0,
         "zeroline": False,
@@ -192,47 +172,68 @@ def _cosines(record: Record, colors: Palette) -> Figure | None:
     return {"data": data, "layout": layout}
 
 
+def _histogram(
+    edges: Sequence[float], counts: Sequence[float], span: range, kind: str, colors: Palette
+) -> dict[str, Any]:
+    total = sum(counts) or 1
+    is_relevant = kind == "relevant"
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": kind,
+        "legendgroup": kind,
+        "x": [round((edges[at] + edges[at + 1]) / 2, 4) for at in span],
+        "y": [round(counts[at] / total, 5) for at in span],
+        "line": {
+            "color": colors.gain if is_relevant else colors.plain,
+            "width": 2,
+            "shape": "hvh",
+            "dash": "solid" if is_relevant else "dot",
+        },
+        "fill": "tozeroy",
+        "fillcolor": colors.gain_area if is_relevant else colors.plain_area,
+        "hovertemplate": f"{kind}, cosine about %{{x:.2f}}: %{{y:.1%}}<extra></extra>",
+    }
+
+
 def _queries(record: Record, colors: Palette) -> Figure | None:
     """What every test query gained or lost, sorted."""
     rows = sorted(record.get("queries") or (), key=lambda row: row["base"] - row["tuned"])
-    if not rows:
+    if all(row["tuned"] == row["base"] for row in rows):
         return None
     last, shown = len(rows) - 1, min(len(rows), _BARS)
     # Spread evenly over the sorted queries, both ends always in.
     places = [round(at * last / max(shown - 1, 1)) for at in range(shown)]
     kept = [rows[place] for place in places]
     gains = [round(row["tuned"] - row["base"], 5) for row in kept]
-    layout = _layout(colors, height=300)
-    layout["bargap"] = 0.08 if shown <= 80 else 0
-    layout["xaxis"] |= {
-        "title": _title(f"test queries, from the most gained to the most lost ({len(rows)})"),
-        "range": [0.5 - 0.02 * last, last + 1.5 + 0.02 * last],
-        "showgrid": False,
-        "zeroline": False,
-        "tickformat": "d",
-        **({"tickvals": [1]} if last == 0 else {}),
-    }
-    bound = max(map(abs, gains), default=0) * 1.08 or 0.1
-    layout["yaxis"] |= {
-        "title": _title(f"change of {escape(record['primary'])}"),
-        "tickformat": "+.2~f",
-        "range": [-bound if min(gains) < 0 else -0.08 * bound, bound if max(gains) > 0 else 0.08 * bound],
-        "zerolinecolor": colors.zero,
-        "zerolinewidth": 1,
-    }
     bars = {
         "type": "bar",
         "x": [place + 1 for place in places],
         "y": gains,
+        "width": (last + 1) / shown if shown > _SEPARATE else 0.85,
         "marker": {"color": [colors.gain if gain > 0 else colors.loss for gain in gains], "line": {"width": 0}},
-        # The last word on width is left to plotly, save where bars stand for several queries each.
-        **({"width": (last + 1) / shown} if shown > 80 else {}),
         "hovertext": [
             f"{escape(clip(row['id'], 40))} ({escape(row['group'])}): {score(row['base'])} → {score(row['tuned'])}"
             for row in kept
         ],
         "hoverinfo": "text",
         "showlegend": False,
+    }
+    layout = layout_of(colors, height=300)
+    layout["xaxis"] |= {
+        "title": title_of("test queries, most gained first"),
+        "range": [0.5 - 0.02 * last, last + 1.5 + 0.02 * last],
+        "showgrid": False,
+        "zeroline": False,
+        "tickformat": "d",
+        **({"tickvals": [row + 1 for row in range(len(rows))]} if len(rows) <= 12 else {}),
+    }
+    layout["yaxis"] |= {
+        "title": title_of(f"change of {escape(record['primary'])}"),
+        "tickformat": ".2~f",
+        "range": _around_zero([{"mean": gain} for gain in gains]),
+        "zerolinecolor": colors.zero,
+        "zerolinewidth": 1,
     }
     return {"data": [bars], "layout": layout}
 
@@ -245,8 +246,8 @@ def _candidates(record: Record, colors: Palette) -> Figure | None:
     best = sorted(range(len(tried)), key=lambda at: tried[at]["dev"], reverse=True)[:_CANDIDATES]
     always = [at for at, one in enumerate(tried) if one["chosen"] or not one["params"]]
     rows = [tried[at] for at in sorted({*best, *always})]
-    layout = _layout(colors, height=100 + 27 * len(rows))
-    layout["xaxis"] |= {"title": _title(f"{escape(record['primary'])} on dev"), "zeroline": False}
+    layout = layout_of(colors, height=100 + 27 * len(rows))
+    layout["xaxis"] |= {"title": title_of(f"{escape(record['primary'])} on dev"), "zeroline": False}
     layout["yaxis"] |= {
         "tickvals": list(range(len(rows))),
         "ticktext": [escape(clip(params(row["params"]), 34)) for row in rows],
@@ -278,80 +279,13 @@ def _candidates(record: Record, colors: Palette) -> Figure | None:
     return {"data": data, "layout": layout}
 
 
-def _layout(colors: Palette, *, height: int, panels: int = 1) -> dict[str, Any]:
-    """Give the look that all figures share; panels stand one above the other over one x axis."""
-    axis = {
-        "gridcolor": colors.grid,
-        "linecolor": colors.grid,
-        "zerolinecolor": colors.grid,
-        "tickfont": {"color": colors.muted, "size": 12},
-        "automargin": True,
-        # A finger that scrolls the page must not drag the figure.
-        "fixedrange": True,
-    }
-    layout: dict[str, Any] = {
-        "height": height,
-        "margin": {"l": 8, "r": 12, "t": 34, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": _FONT, "size": 13, "color": colors.ink},
-        "hoverlabel": {
-            "bgcolor": colors.ground,
-            "bordercolor": colors.zero,
-            "font": {"color": colors.ink, "family": _FONT},
-        },
-        "hovermode": "closest",
-        "dragmode": False,
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "font": {"size": 13}},
-        "xaxis": dict(axis),
-        "annotations": [],
-    }
-    gap = 0.16
-    share = (1 - gap * (panels - 1)) / panels
-    for at in range(panels):
-        top = 1 - at * (share + gap)
-        layout["yaxis" if at == 0 else f"yaxis{at + 1}"] = {
-            **axis,
-            "domain": [max(round(top - share, 4), 0), round(top, 4)],
-        }
-    return layout
-
-
-def _panel_label(text: str, axis: str, colors: Palette) -> dict[str, Any]:
-    return {
-        "text": f"<b>{text}</b>",
-        "xref": "paper",
-        "x": 0,
-        "xanchor": "left",
-        "yref": f"{axis} domain",
-        "y": 1,
-        "yanchor": "bottom",
-        "showarrow": False,
-        "font": {"size": 13, "color": colors.muted},
-    }
-
-
-def _title(text: str) -> dict[str, Any]:
-    return {"text": text, "font": {"size": 13}, "standoff": 8}
-
-
 def _reach(outer: float | None, inner: float | None) -> float:
     return 0.0 if outer is None or inner is None else max(outer - inner, 0.0)
 
 
-def _range_around_zero(parts: Any, metrics: Sequence[str]) -> list[float]:
-    ends = [
-        end
-        for part in parts
-        for metric in metrics
-        for end in (part["delta"][metric]["low"], part["delta"][metric]["high"], part["delta"][metric]["mean"])
-        if end is not None
-    ]
-    low, high = min(0.0, *ends), max(0.0, *ends)
-    room = 0.08 * (high - low) or 0.05
-    return [low - room, high + room]
-
-
-def _shares(counts: Sequence[float]) -> list[float]:
-    total = sum(counts) or 1
-    return [count / total for count in counts]
+def _around_zero(deltas: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Give an axis range that holds every interval and zero, with room on both sides."""
+    given = [delta.get(end) for delta in deltas for end in ("low", "mean", "high")]
+    ends = [0.0, *(end for end in given if end is not None)]
+    room = 0.08 * (max(ends) - min(ends)) or 0.05
+    return [min(ends) - room, max(ends) + room]

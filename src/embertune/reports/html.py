@@ -17,6 +17,7 @@ from embertune.reports.markup import Markup, element
 from embertune.reports.palette import dark_for_light
 from embertune.reports.record import Record
 from embertune.reports.sections import comparison, data_notes, groups, heading, reproduction, tried
+from embertune.reports.words import typeset
 from embertune.reports.writing import write_whole
 
 __all__ = ["Texts", "html_report", "write_html"]
@@ -76,10 +77,12 @@ def html_report(record: Mapping[str, Any], *, texts: Texts | None = None) -> str
 
 def _sections(record: Record, drawn: Mapping[str, Any], texts: Texts | None) -> list[tuple[str, str, list[Markup]]]:
     """Give id, title and content of every section that has content, in the order of reading."""
-    said = captions(record)
+    said = {name: typeset(caption) for name, caption in captions(record).items()}
 
     def plot(name: str) -> list[Markup]:
-        return [_figure(name, said[name])] if name in drawn else []
+        if name in drawn:
+            return [_figure(name, said[name])]
+        return [element("p", said[name])] if said[name] else []
 
     parts = [
         ("comparison", "Base, baselines and tuned", comparison(record)),

@@ -8,8 +8,8 @@ from typing import Any
 
 from embertune.reports.markup import Markup, element, facts, scroll_table, table
 from embertune.reports.record import Record
-from embertune.reports.tables import LEGEND, Block, Row, blocks
-from embertune.reports.words import change, clip, count, encoder_name, p_value, params, score, seconds
+from embertune.reports.tables import LEGEND, Block, Row, blocks, candidate_note
+from embertune.reports.words import change, clip, count, encoder_name, p_value, params, score, seconds, typeset
 
 __all__ = ["comparison", "data_notes", "groups", "heading", "reproduction", "tried"]
 
@@ -21,12 +21,12 @@ def heading(record: Record) -> list[Markup]:
     """Give the verdict as a heading, and the reason in numbers."""
     verdict = record["verdict"]
     headline, rest = split_sentence(verdict["sentence"])
-    line = f"Embertune report · {record['name']} · {encoder_name(record['encoder'])} · {record['created'][:10]}"
-    lead = [element("p", rest, class_="lead")] if rest else []
-    reasons = [element("li", _capital(part.rstrip("."))) for part in verdict["reason"].split("; ") if part]
+    line = f"Embertune report · {record['data']['name']} · {encoder_name(record['encoder'])} · {record['created'][:10]}"
+    lead = [element("p", typeset(rest), class_="lead")] if rest else []
+    reasons = [element("li", typeset(_capital(part.rstrip(".")))) for part in verdict["reason"].split("; ") if part]
     return [
         element("p", line, class_="eyebrow"),
-        element("div", element("h1", headline), *lead, class_=f"verdict {verdict['code']}"),
+        element("div", element("h1", typeset(headline)), *lead, class_=f"verdict {verdict['code']}"),
         _key_numbers(record),
         *([element("ul", *reasons, class_="reasons")] if reasons else []),
     ]
@@ -50,8 +50,9 @@ def split_sentence(sentence: str) -> tuple[str, str]:
 
 def comparison(record: Record) -> list[Markup]:
     """Give the table of all test queries."""
-    block = blocks(record)[0]
-    return [_block_table(block, record["primary"]), element("p", _capital(LEGEND), class_="quiet")]
+    block, note = blocks(record)[0], candidate_note(record)
+    warning = [element("p", element("strong", _capital(note)))] if note else []
+    return [*warning, _block_table(block, record["primary"]), element("p", _capital(LEGEND), class_="quiet")]
 
 
 def groups(record: Record) -> list[Markup]:
@@ -87,7 +88,9 @@ def tried(record: Record) -> list[Markup]:
     seeds = selection.get("seeds") or ()
     if seeds:
         listed = ", ".join(f"{change(one['delta'])} (seed {one['seed']})" for one in seeds)
-        parts.append(element("p", f"Change of {record['primary']} on the test split under other seeds: {listed}."))
+        parts.append(
+            element("p", f"Change of {record['primary']} on the test split under other seeds: {typeset(listed)}.")
+        )
     return parts
 
 
@@ -154,8 +157,8 @@ def _key_numbers(record: Record) -> Markup:
         element(
             "div",
             element("dt", label),
-            element("dd", value, class_="big"),
-            *([element("dd", more, class_="note")] if more else []),
+            element("dd", typeset(value), class_="big"),
+            *([element("dd", typeset(more), class_="note")] if more else []),
         )
         for label, value, more in said
     ]
@@ -174,8 +177,7 @@ def _block_table(block: Block, primary: str) -> Markup:
 
 
 def _cell(row: Row, column: str) -> str:
-    # A true minus is as wide as a plus, so signed numbers line up.
-    text = row.cells[column].replace("-", "−")
+    text = typeset(row.cells[column])
     if column == "change" and row.direction:
         return element(
             "span", f"{'▲' if row.direction > 0 else '▼'} {text}", class_="up" if row.direction > 0 else "down"
@@ -191,12 +193,20 @@ def _candidate_row(one: Mapping[str, Any], names: Sequence[str], primary: str) -
 def _leakage(leakage: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not leakage:
         return [("near-copies across the split", "not looked for")]
-    known = {"exact": "equal queries in train and test", "near": "nearly equal queries in train and test"}
+    known = {
+        "exact": "test queries equal to a training query",
+        "near": "further test queries nearly equal to one",
+        "threshold": "cosine that counts as nearly equal",
+        "test_queries": "test queries looked at",
+        "pairs": "such pairs",
+    }
     rows = [(known.get(name, name), _leak(value)) for name, value in leakage.items()]
     return [row for row in rows if row[1]]
 
 
 def _leak(value: Any) -> str:
+    if value is None:
+        return "not looked for"
     if isinstance(value, Sequence) and not isinstance(value, str):
         shown = "; ".join(clip(_plain(one), 90) for one in value[:3])
         return f"{shown}; and {len(value) - 3} more" if len(value) > 3 else shown

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from embertune.reports.record import Record
-from embertune.reports.words import change, encoder_name, p_value, queries, score, system_name
+from embertune.reports.words import change, clip, encoder_name, p_value, queries, score, system_name
 
-__all__ = ["LEGEND", "Block", "Row", "blocks", "latex_table", "markdown_table", "text_table"]
+__all__ = ["LEGEND", "Block", "Row", "blocks", "candidate_note", "latex_table", "markdown_table", "text_table"]
 
 LEGEND = (
     "change: mean over the test queries of tuned minus base, with its 95 % interval (paired bootstrap); "
@@ -84,6 +84,17 @@ def blocks(record: Mapping[str, Any]) -> list[Block]:
     return [everything, *groups]
 
 
+def candidate_note(record: Record) -> str:
+    """Say what "tuned" stands for where what was trained is not what was kept; empty where it is.
+
+    A verdict other than "ship" keeps the identity, while the table shows what was measured of the candidate.
+    """
+    candidate = record.get("candidate") or record["adapter"]
+    if record["adapter"]["type"] != "identity" or candidate.get("type") == "identity":
+        return ""
+    return '"tuned" is the candidate that was measured and not kept: the saved adapter is the identity.'
+
+
 def text_table(record: Mapping[str, Any]) -> str:
     """Give the comparison as plain text of at most 100 columns.
 
@@ -94,10 +105,10 @@ def text_table(record: Mapping[str, Any]) -> str:
         ArtifactError: The record is incomplete.
     """
     record = Record.of(record)
-    parts = [f"{record['name']} · {encoder_name(record['encoder'])}"]
+    parts = [clip(f"{record['data']['name']} · {encoder_name(record['encoder'])}", _WIDTH)]
     for block in blocks(record):
-        parts.append(_text_block(block) if block.rows else f"{block.title}")
-    return "\n\n".join(parts)
+        parts.append(_text_block(block) if block.rows else block.title)
+    return "\n\n".join(filter(None, [*parts, candidate_note(record)]))
 
 
 def markdown_table(record: Mapping[str, Any]) -> str:
@@ -109,6 +120,7 @@ def markdown_table(record: Mapping[str, Any]) -> str:
     Raises:
         ArtifactError: The record is incomplete.
     """
+    record = Record.of(record)
     parts = []
     for block in blocks(record):
         lines = [f"**{_capital(block.title)}**"]
@@ -118,7 +130,7 @@ def markdown_table(record: Mapping[str, Any]) -> str:
             cells = [f"**{row.cells[name]}**" if _is_bold(row, name) else row.cells[name] for name in block.columns]
             lines.append(_markdown_line([row.metric, *cells]))
         parts.append("\n".join(lines))
-    return "\n\n".join([*parts, _capital(LEGEND)]) + "\n"
+    return "\n\n".join(filter(None, [*parts, candidate_note(record), _capital(LEGEND)])) + "\n"
 
 
 def latex_table(record: Mapping[str, Any]) -> str:

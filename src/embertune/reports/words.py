@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ __all__ = [
     "score",
     "seconds",
     "system_name",
+    "typeset",
+    "with_interval",
 ]
 
 _NONE = "–"
@@ -45,6 +48,18 @@ def change(value: float | None) -> str:
     return text[1:] if float(text) == 0 else text
 
 
+def with_interval(delta: Mapping[str, Any]) -> str:
+    """Write a difference and, where it is known, its interval.
+
+    Example:
+        >>> with_interval({"mean": 0.1, "low": -0.05, "high": 0.25}), with_interval({"mean": 0.1})
+        ('+0.100 [-0.050, +0.250]', '+0.100')
+    """
+    if delta.get("low") is None or delta.get("high") is None:
+        return change(delta["mean"])
+    return f"{change(delta['mean'])} [{change(delta['low'])}, {change(delta['high'])}]"
+
+
 def p_value(value: float | None) -> str:
     """Write a p value.
 
@@ -58,11 +73,11 @@ def p_value(value: float | None) -> str:
 
 
 def count(number: int) -> str:
-    """Write a whole number, thousands apart.
+    r"""Write a whole number, from 10 000 on with its thousands apart (by U+202F, which never breaks).
 
     Example:
-        >>> count(32015)
-        '32 015'
+        >>> count(2815), ascii(count(32015))
+        ('2815', "'32\\u202f015'")
     """
     return f"{number:,}".replace(",", "\u202f" if number >= 10000 else "")
 
@@ -128,6 +143,16 @@ def params(values: Mapping[str, Any]) -> str:
         ('pull 0.03, side query', 'no adapter')
     """
     return ", ".join(f"{name} {_setting(value)}" for name, value in values.items()) or "no adapter"
+
+
+def typeset(text: str) -> str:
+    """Give negative numbers a true minus, which is as wide as a plus, so that signed numbers line up.
+
+    Example:
+        >>> typeset("by-query: -0.012 to +0.100")
+        'by-query: −0.012 to +0.100'
+    """
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
 def clip(text: str, length: int) -> str:
