@@ -28,6 +28,12 @@ class Evaluation:
         n_unanswered: Queries among them for which the run holds nothing; each counts as 0.
         n_without_relevant: Queries of the qrels without any relevant document; left out, for no ranking could be right.
         n_unjudged: Queries of the run that the qrels do not know; left out.
+
+    Example:
+        >>> print(evaluate({"q1": {"b": 1}, "q2": {"a": 1}}, Run.from_scores({"q1": {"b": 0.9}}), "hit_rate@1"))
+        run, 2 queries
+          hit_rate@1  0.5000
+          1 query unanswered, counted as 0
     """
 
     name: str
