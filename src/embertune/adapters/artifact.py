@@ -24,7 +24,7 @@ from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.errors import ArtifactError, StorageError
 
-__all__ = ["FORMAT", "load_adapter", "save"]
+__all__ = ["FORMAT", "check_target", "load_adapter", "save"]
 
 FORMAT = 1
 
@@ -49,12 +49,7 @@ def save(adapter: Adapter, folder: str | Path) -> Path:
         NotFittedError: The adapter is not fitted.
         StorageError: The folder holds something else, or the disk refused.
     """
-    target = Path(folder).expanduser()
-    if target.exists() and not _may_replace(target):
-        raise StorageError(
-            f"{target} exists and holds {_strangers(target)}, so it was left alone: only a saved adapter is replaced. "
-            "Name another folder."
-        )
+    target = check_target(folder)
     tensors = {name: np.ascontiguousarray(array) for name, array in adapter.tensors().items()}
     config = {
         "format": FORMAT,
@@ -74,12 +69,34 @@ def save(adapter: Adapter, folder: str | Path) -> Path:
         save_tensors(tensors, staging / "adapter.safetensors")
         for name, text in adapter.attachments.items():
             (staging / name).write_text(text, encoding="utf-8")
+        # Both are made readable for their owner alone, which suits neither a server nor a colleague.
+        (staging / "adapter.safetensors").chmod(0o644)
         staging.chmod(0o755)
         _swap(staging, target)
     except (OSError, SafetensorError) as error:
         raise _refused(target, error) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def check_target(folder: str | Path) -> Path:
+    """Tell before any work whether an adapter may be written to a folder.
+
+    Raises:
+        StorageError: Something else stands there, or its parent cannot be written to.
+    """
+    target = Path(folder).expanduser()
+    if target.exists() and not _may_replace(target):
+        raise StorageError(
+            f"{target} exists and holds {_strangers(target)}, so it was left alone: only a saved adapter is replaced. "
+            "Name another folder."
+        )
+    parent = next(place for place in (target.absolute().parent, *target.absolute().parents) if place.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise StorageError(
+            f"{parent} is not a folder that can be written to, so {target} cannot be made. Name another."
+        )
     return target
 
 
@@ -94,6 +111,13 @@ def load_adapter(folder: str | Path) -> Adapter:
 
     Raises:
         ArtifactError: The folder is missing, damaged or of a newer format.
+
+    Example:
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> _ = LinearAdapter(pull=0.3).fit(np.eye(2), np.eye(2)[::-1]).save(f"{folder.name}/mine")
+        >>> load_adapter(f"{folder.name}/mine").pull
+        0.3
+        >>> folder.cleanup()
     """
     source = Path(folder).expanduser()
     config = _read_config(source)

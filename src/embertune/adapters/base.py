@@ -84,6 +84,12 @@ class Adapter(ABC):
         type: The name of the class in config.json.
         encoder: The specification of the encoder whose embeddings it was fitted on, if known.
         attachments: Text files that belong to it and are saved beside it, by name.
+
+    Example:
+        >>> from embertune.adapters.linear import LinearAdapter
+        >>> adapter = LinearAdapter(rank=1).fit(np.eye(2), np.eye(2)[::-1])
+        >>> isinstance(adapter, Adapter), adapter.changes("query"), adapter.changes("document")
+        (True, True, False)
     """
 
     type: ClassVar[str]

@@ -103,28 +103,32 @@ class LinearAdapter(Adapter):
         self.__dict__.update(fitted.__dict__)
         return self
 
-    def fit_path(self, training: TrainingPairs, pulls: Sequence[float]) -> Iterator[LinearAdapter]:
+    def fit_path(
+        self, training: TrainingPairs, pulls: Sequence[float], *, basis: Vectors | None = None
+    ) -> Iterator[LinearAdapter]:
         """Fit one adapter per pull, strongest first, each started from the one before.
 
         Args:
             training: What `check_pairs` gave.
             pulls: The strengths, falling.
+            basis: Orthonormal columns (d, r) to learn within, where `rank` should not choose them anew.
 
         Yields:
             A fitted copy per pull; its arrays are its own.
         """
         self._check(pulls)
-        yield from self._path(training, pulls)
+        yield from self._path(training, pulls, basis)
 
-    def _path(self, training: TrainingPairs, pulls: Sequence[float]) -> Iterator[LinearAdapter]:
+    def _path(
+        self, training: TrainingPairs, pulls: Sequence[float], basis: Vectors | None = None
+    ) -> Iterator[LinearAdapter]:
         sides: tuple[str, ...] = ("query", "document") if self.side == "both" else ("query",)
         count = len(training.documents)
         candidates = np.arange(count)
         if count > self.max_candidates:
             drawn = generator(self.seed, "candidates").choice(count, self.max_candidates, replace=False)
             candidates = np.sort(drawn)
-        basis = None
-        if self.rank is not None and self.rank < training.queries.shape[1]:
+        if basis is None and self.rank is not None and self.rank < training.queries.shape[1]:
             basis = principal_directions(training.queries, training.documents, self.rank)
         objective = InfoNCE(
             training.queries, training.documents, training.pairs, candidates, basis, self.temperature, sides

@@ -51,9 +51,6 @@ class TuneConfig:
     large_dev: int = 1000
     """A dev split of this many queries is used as it is, without folds."""
 
-    resamples: int = 10_000
-    """Bootstrap samples and sign flips behind every interval and p value."""
-
     metric: str = "ndcg@10"
     """The metric that decides; the others are reported."""
 
@@ -66,7 +63,6 @@ class TuneConfig:
                 ("max_candidates", 1),
                 ("folds", 2),
                 ("repeats", 1),
-                ("resamples", 100),
             )
             if getattr(self, name) < least
         ]
@@ -97,7 +93,7 @@ class TuneConfig:
 
 
 EFFORTS: dict[str, TuneConfig] = {
-    "fast": TuneConfig(folds=3, search_rank=96, rank=256, resamples=2000),
+    "fast": TuneConfig(folds=3, search_rank=96, rank=256),
     "normal": TuneConfig(),
     "thorough": TuneConfig(
         folds=10, search_rank=None, pulls=(3.0, 1.0, 0.55, 0.3, 0.17, 0.1, 0.055, 0.03, 0.017, 0.01), max_steps=80

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from embertune.adapters.base import Adapter, TrainingPairs
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
+from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.core.progress import Progress, silent
 from embertune.core.random import generator
 from embertune.core.search import top_k
@@ -125,13 +126,16 @@ def choose(
     searcher, finisher = (_maker(config, rank, seed) for rank in (config.search_rank, config.rank))
     fits = sum(len(folds) for folds in repeats) + 1
     table = np.full((len(repeats), len(config.pulls) + 1, len(pool.queries)), np.nan)
+    everything = pool.training(np.arange(len(pool.queries)))
+    # Of vectors alone, without labels, so every fold may share it; finding it is as dear as a fit.
+    basis = _basis(everything, config.search_rank)
     pulls, done = config.pulls, 0
     for repeat, folds in enumerate(repeats):
         for fit_rows, dev_rows in folds:
             progress("choose on dev", done, fits)
             done += 1
             table[repeat, 0, dev_rows] = pool.score(IdentityAdapter(), dev_rows, config.metric)
-            for level, adapter in enumerate(searcher.fit_path(pool.training(fit_rows), pulls), start=1):
+            for level, adapter in enumerate(searcher.fit_path(pool.training(fit_rows), pulls, basis=basis), start=1):
                 table[repeat, level, dev_rows] = pool.score(adapter, dev_rows, config.metric)
         if repeat == 0:
             # Later repeats only sharpen the choice, so they stop one step past the best of the first.
@@ -142,7 +146,6 @@ def choose(
     level = _simplest_of_the_best(table.mean(axis=0))
     others = [_simplest_of_the_best(scores) for scores in _as_three_seeds(table, seed)]
     progress("fit on train and dev", fits - 1, fits)
-    everything = pool.training(np.arange(len(pool.queries)))
     path: list[Adapter] = [IdentityAdapter()]
     path += finisher.fit_path(everything, pulls[: max(level, *others)])
     progress("fit on train and dev", fits, fits)
@@ -155,6 +158,12 @@ def choose(
         curve=_curve(path[: level + 1], means[: level + 1]),
         alternatives=tuple(path[other] for other in others),
     )
+
+
+def _basis(training: TrainingPairs, rank: int | None) -> Vectors | None:
+    if rank is None or rank >= training.queries.shape[1]:
+        return None
+    return principal_directions(training.queries, training.documents, rank)
 
 
 def _maker(config: TuneConfig, rank: int | None, seed: int) -> LinearAdapter:

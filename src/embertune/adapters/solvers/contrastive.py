@@ -233,7 +233,8 @@ def _add_rows(target: Vectors, index: Pairs, rows: Vectors) -> None:
     """Add rows to ``target[index]`` where an index may repeat; np.add.at is ten times slower on matrices."""
     if not len(index):
         return
-    order = np.argsort(index, kind="stable")
-    ordered = index[order]
-    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    target[ordered[first]] += np.add.reduceat(rows[order], first, axis=0)
+    if (np.diff(index) < 0).any():
+        order = np.argsort(index, kind="stable")
+        index, rows = index[order], rows[order]
+    first = np.flatnonzero(np.diff(index, prepend=-1))
+    target[index[first]] += rows if len(first) == len(index) else np.add.reduceat(rows, first, axis=0)

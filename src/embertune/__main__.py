@@ -1,0 +1,5 @@
+"""``python -m embertune`` is the command line."""
+
+from embertune.cli import main
+
+main()

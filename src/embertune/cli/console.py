@@ -1,0 +1,69 @@
+"""What a person sees: results on stdout, progress and advice on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import click
+
+__all__ = ["Console", "emit"]
+
+# A terminal is redrawn at most ten times a second; a log gets a line every two seconds at most.
+_REDRAW_SECONDS = 0.1
+_LOG_SECONDS = 2.0
+
+
+def emit(text: object, data: Any, *, as_json: bool) -> None:
+    """Print a result on stdout: for people, or as one JSON document.
+
+    Args:
+        text: Anything whose ``str`` is for people.
+        data: The same as JSON-able values.
+        as_json: Which of the two.
+    """
+    if as_json:
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        click.echo(str(text))
+
+
+class Console:
+    """Draws progress on stderr, as one moving line on a terminal and as few lines in a log."""
+
+    def __init__(self) -> None:
+        self._moving = sys.stderr.isatty()
+        self._stage = ""
+        self._started = self._drawn = 0.0
+
+    def progress(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
+        """Draw one step; see `embertune.core.progress.Progress`."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self._end_line()
+            self._stage, self._started, self._drawn = stage, now, 0.0
+        finished = total is not None and done >= total
+        if now - self._drawn < (_REDRAW_SECONDS if self._moving else _LOG_SECONDS) and not finished:
+            return
+        self._drawn = now
+        line = f"{stage}: {done:,}" + (f" of {total:,}" if total is not None else "")
+        elapsed = now - self._started
+        if total and 0 < done < total and elapsed > 1:
+            line += f", {elapsed / done * (total - done):.0f} s left"
+        line += f", {note}" if note else ""
+        if self._moving:
+            click.echo(f"\r\x1b[2K{line}", err=True, nl=False)
+        else:
+            click.echo(line, err=True)
+
+    def advise(self, text: str) -> None:
+        """Say something beside the result."""
+        self._end_line()
+        click.echo(text, err=True)
+
+    def _end_line(self) -> None:
+        if self._moving and self._stage:
+            click.echo("\r\x1b[2K", err=True, nl=False)
+            self._stage = ""

@@ -1,0 +1,81 @@
+"""Options that several commands share, spelled and explained once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from embertune.core.progress import Progress
+from embertune.data.dataset import Dataset
+from embertune.encoders.base import Encoder
+from embertune.errors import ConfigError
+
+__all__ = ["column_options", "encoder_options", "json_option", "make_encoder", "read_dataset"]
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+_ENCODER: list[Decorator] = [
+    click.option(
+        "--encoder", "-e", default="static", show_default=True,
+        help="Who embeds: static, sentence-transformers/NAME, model2vec/NAME, fastembed/NAME, a model folder, "
+        "PROVIDER/MODEL of any API, or precomputed:FILE.npz.",
+    ),
+    click.option("--encoder-name", help="Name of the model behind precomputed vectors, for the record."),
+    click.option("--query-prompt", help="Text put before every query."),
+    click.option("--document-prompt", help="Text put before every document."),
+    click.option("--dimensions", type=int, help="Shorter vectors, where the API offers them."),
+    click.option("--api-base", help="Address of an API that speaks another one's language, such as a local server."),
+    click.option("--no-cache", is_flag=True, help="Neither read nor write the embedding cache."),
+]  # fmt: skip
+
+
+def encoder_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `make_encoder` takes."""
+    for option in reversed(_ENCODER):
+        command = option(command)
+    return command
+
+
+def column_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --columns, which `read_dataset` takes."""
+    return click.option(
+        "--columns", multiple=True, metavar="ROLE=NAME",
+        help='Where a column is not recognised: --columns "query=my question" --columns document=body.',
+    )(command)  # fmt: skip
+
+
+def make_encoder(options: dict[str, Any]) -> Encoder:
+    """Take the encoder options out of a command's options and load the encoder."""
+    from embertune.encoders.registry import load_encoder
+
+    source = options.pop("encoder")
+    named = {
+        "name": options.pop("encoder_name"),
+        "query_prompt": options.pop("query_prompt"),
+        "document_prompt": options.pop("document_prompt"),
+        "dimensions": options.pop("dimensions"),
+        "api_base": options.pop("api_base"),
+        "cache": False if options.pop("no_cache") else None,
+    }
+    return load_encoder(source, **{key: value for key, value in named.items() if value is not None})
+
+
+def read_dataset(path: str, columns: tuple[str, ...], progress: Progress) -> Dataset:
+    """Load the data set that a command was given.
+
+    Raises:
+        ConfigError: A --columns is not ROLE=NAME.
+        DataError: The data set cannot be read.
+    """
+    from embertune.data.io import load_dataset
+
+    wrong = [column for column in columns if "=" not in column]
+    if wrong:
+        raise ConfigError(f"--columns takes ROLE=NAME, such as query=question; found {', '.join(map(repr, wrong))}.")
+    progress(f"read {Path(path).name}", 0)
+    return load_dataset(path, columns=dict(column.split("=", 1) for column in columns) or None)

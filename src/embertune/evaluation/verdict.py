@@ -1,0 +1,164 @@
+"""Ship it, or don't: a sentence, a code, and the numbers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = ["Evidence", "Verdict", "decide"]
+
+Code = Literal["ship", "no-gain", "too-little-data"]
+
+# A change of retrieval quality below one point of the metric is not worth a deployment.
+_WORTHWHILE = 0.01
+# Below this many test queries a bootstrap interval covers too rarely to be acted on (docs/experiments.md).
+_FEWEST_QUERIES = 20
+# A group of this many queries can veto on its mean alone; smaller ones only if their whole interval is below zero.
+_GROUP_QUERIES = 30
+_TOLERATED_LOSS = 0.005
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict rests on; all figures in the primary metric on the test split.
+
+    Attributes:
+        metric: Name of the primary metric.
+        base: Mean under the frozen encoder.
+        tuned: Mean under the candidate.
+        low: Lower end of the interval of the difference.
+        high: Upper end.
+        p: p value of the difference.
+        queries: Number of test queries.
+        wins: Queries that gained.
+        losses: Queries that lost.
+        identity: Whether dev already chose "no adapter".
+        groups: Per group: {"n", "mean", "low", "high"} of the difference.
+        headroom: {"recall@100", "mrr", "reordering"} of the base: what reordering its top 100 could win.
+        seeds: The differences that other seeds would have given.
+        to_settle: How many test queries would settle the sign, if that can be told.
+    """
+
+    metric: str
+    base: float
+    tuned: float
+    low: float
+    high: float
+    p: float
+    queries: int
+    wins: int
+    losses: int
+    identity: bool
+    groups: Mapping[str, Mapping[str, float]]
+    headroom: Mapping[str, float]
+    seeds: tuple[float, ...]
+    to_settle: int | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision.
+
+    Attributes:
+        code: "ship", "no-gain" or "too-little-data".
+        sentence: For a person.
+        reason: The numbers, in words.
+        numbers: The same numbers, as they were given.
+    """
+
+    code: Code
+    sentence: str
+    reason: str
+    numbers: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as plain JSON-able values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Give the sentence and the reason."""
+        return f"{self.sentence}\n{self.reason}"
+
+
+def decide(evidence: Evidence) -> Verdict:
+    """Judge a candidate by its evidence on the test split.
+
+    * ``ship``: the interval of the difference lies above zero, the test agrees (p < .05), and no group
+      of queries (seen, unseen) is harmed.
+    * ``no-gain``: dev chose no adapter, or the difference is not positive, or a group is harmed, or the
+      interval rules out a gain of one point.
+    * ``too-little-data``: the difference is positive, and a worthwhile gain can neither be shown nor
+      ruled out with this many queries.
+
+    Args:
+        evidence: See `Evidence`.
+
+    Returns:
+        The verdict.
+
+    Example:
+        >>> evidence = Evidence("ndcg@10", .5, .6, .05, .15, .001, 200, 60, 20, False, {}, {}, (.1,), None)
+        >>> decide(evidence).code
+        'ship'
+    """
+    delta = evidence.tuned - evidence.base
+    harmed = [name for name, group in evidence.groups.items() if _is_harmed(group)]
+    measured = (
+        f"{evidence.metric} {evidence.base:.3f} → {evidence.tuned:.3f} ({delta:+.3f}, 95 % interval {evidence.low:+.3f} to "
+        f"{evidence.high:+.3f}, p = {evidence.p:.2g}, {evidence.queries} test queries)"
+    )
+    code, sentence = _code(evidence, delta, harmed, measured)
+    return Verdict(code, sentence, _reason(evidence, harmed), {**asdict(evidence), "delta": delta})
+
+
+def _code(evidence: Evidence, delta: float, harmed: list[str], measured: str) -> tuple[Code, str]:
+    if evidence.queries < _FEWEST_QUERIES:
+        return "too-little-data", (
+            f"Do not ship this yet: {evidence.queries} test queries are too few to tell; at least {_FEWEST_QUERIES} "
+            f"are needed. Measured: {measured}."
+        )
+    if evidence.identity:
+        return "no-gain", (
+            f"Do not ship anything: on dev no adapter beat the frozen encoder ({evidence.metric} {evidence.base:.3f}), "
+            "so the adapter is the identity."
+        )
+    if evidence.low > 0 and evidence.p < 0.05:
+        if not harmed:
+            return "ship", f"Ship it: {measured}."
+        return "no-gain", f"Do not ship this: it helps overall, but harms {' and '.join(harmed)} documents. {measured}."
+    if delta <= 0 or evidence.high < _WORTHWHILE:
+        return "no-gain", f"Do not ship this: there is no gain. {measured}."
+    return "too-little-data", f"Do not ship this yet: the gain is within the noise. {measured}."
+
+
+def _is_harmed(group: Mapping[str, float]) -> bool:
+    if not group.get("n"):
+        return False
+    return group["high"] < 0 or (group["n"] >= _GROUP_QUERIES and group["mean"] < -_TOLERATED_LOSS)
+
+
+def _reason(evidence: Evidence, harmed: list[str]) -> str:
+    said = [f"{evidence.wins} queries gain, {evidence.losses} lose"]
+    for name, group in evidence.groups.items():
+        if group.get("n"):
+            verb = "lose" if name in harmed else "change by"
+            said.append(
+                f"the {group['n']:.0f} queries on {name} documents {verb} {group['mean']:+.3f} "
+                f"[{group['low']:+.3f}, {group['high']:+.3f}]"
+            )
+    if evidence.headroom:
+        said.append(
+            f"the base finds {evidence.headroom['recall@100']:.0%} of the answers in its top 100 at an MRR of "
+            f"{evidence.headroom['mrr']:.3f}, so reordering alone could win up to {evidence.headroom['reordering']:+.3f}"
+        )
+    if len(evidence.seeds) > 1:
+        low, high = min(evidence.seeds), max(evidence.seeds)
+        same = f"all give {low:+.3f}" if high - low < 5e-4 else f"differ from {low:+.3f} to {high:+.3f}"
+        said.append(f"{len(evidence.seeds)} seeds {same}")
+    if evidence.to_settle and evidence.to_settle > evidence.queries:
+        said.append(
+            f"about {evidence.to_settle:,} test queries would settle a difference of this size".replace(",", " ")
+        )
+    text = "; ".join(said)
+    return text[0].upper() + text[1:] + "."

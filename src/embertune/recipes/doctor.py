@@ -1,0 +1,124 @@
+"""Look over an installation: what works, what is broken, what could be added."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from embertune.encoders.cache import default_cache
+from embertune.encoders.registry import load_encoder
+
+__all__ = ["Check", "Examination", "examine"]
+
+_EXTRAS = {
+    "api": "litellm",
+    "parquet": "pyarrow",
+    "sentence-transformers": "sentence-transformers",
+    "model2vec": "model2vec",
+    "fastembed": "fastembed",
+}
+_BASE = ("embertune", "numpy", "safetensors", "click", "platformdirs", "plotly", "wordllama")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        state: "ok", "broken", or "absent" for what is optional.
+        found: What was seen; for what is absent, how to add it.
+    """
+
+    name: str
+    state: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Everything that was looked at.
+
+    Attributes:
+        checks: In order.
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is broken."""
+        return all(check.state != "broken" for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON-able values."""
+        return {"sound": self.is_sound, "checks": [asdict(check) for check in self.checks]}
+
+    def __str__(self) -> str:
+        """Give a line per check."""
+        width = max(len(check.name) for check in self.checks)
+        lines = [f"{check.state:<7} {check.name:<{width}}  {check.found}" for check in self.checks]
+        return "\n".join([*lines, "", "Sound." if self.is_sound else "Something is broken: see above."])
+
+
+def examine() -> Examination:
+    """Check Python, packages, arithmetic, the cache and the embedded encoder.
+
+    Returns:
+        The findings; nothing is changed and nothing leaves the machine.
+
+    Example:
+        >>> examine().checks[0].name
+        'python'
+    """
+    checks = [Check("python", "ok", f"{platform.python_version()} on {platform.platform()}")]
+    checks += [_package(name) for name in _BASE]
+    checks.append(_try("arithmetic", _arithmetic))
+    checks.append(_try("embedded encoder", _embedded))
+    checks.append(_try("cache", _cache))
+    for extra, package in _EXTRAS.items():
+        check = _package(package)
+        absent = Check(f"extra {extra}", "absent", f"pip install 'embertune[{extra}]'")
+        checks.append(absent if check.state == "broken" else Check(f"extra {extra}", "ok", check.found))
+    return Examination(tuple(checks))
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, "ok", f"{name} {version(name)}")
+    except PackageNotFoundError:
+        return Check(name, "broken", f"not installed: pip install {name}")
+
+
+def _try(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "ok", look())
+    # A doctor reports whatever goes wrong and looks at the next thing.
+    except Exception as error:
+        return Check(name, "broken", f"{type(error).__name__}: {error}")
+
+
+def _arithmetic() -> str:
+    matrix = np.ones((1024, 1024), dtype=np.float32)
+    started = time.perf_counter()
+    for _ in range(4):
+        matrix @ matrix
+    rate = 4 * 2 * 1024**3 / (time.perf_counter() - started) / 1e9
+    return f"{rate:.0f} GFLOP/s of float32 matrix multiply on {os.cpu_count()} cores"
+
+
+def _embedded() -> str:
+    vectors = load_encoder("static", cache=False).encode_query(["how do I check this?"])
+    return f"static gives {vectors.shape[1]} dimensions, offline"
+
+
+def _cache() -> str:
+    cache = default_cache()
+    return "switched off by EMBERTUNE_CACHE=off" if cache is None else str(cache)

@@ -1,0 +1,249 @@
+"""The one opening of the test split: everything that is read off it, read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embertune.adapters.base import Adapter
+from embertune.adapters.identity import IdentityAdapter
+from embertune.core.progress import Progress, silent
+from embertune.core.search import Positions, top_k
+from embertune.core.vectors import Vectors
+from embertune.data.dataset import Dataset
+from embertune.encoders.encoded import Encoded
+from embertune.evaluation.baselines import bm25_run
+from embertune.evaluation.compare import Duel, compare_two
+from embertune.evaluation.cosines import EDGES, cosine_histogram
+from embertune.evaluation.evaluate import Evaluation, evaluate, evaluate_positions
+from embertune.evaluation.headroom import Headroom, headroom
+from embertune.evaluation.holdout import Holdout
+from embertune.evaluation.judgments import Judgments
+from embertune.evaluation.run import Run
+from embertune.evaluation.statistics import queries_to_settle
+from embertune.evaluation.verdict import Evidence, Verdict, decide
+from embertune.recipes.plan import Trial
+from embertune.reports.examples import Texts
+from embertune.training.config import TuneConfig
+from embertune.training.selection import Choice
+
+__all__ = ["METRICS", "Measured", "measure"]
+
+METRICS = (
+    "ndcg@10", "mrr@10", "map@100", "recall@10", "recall@100", "precision@10", "hit_rate@10", "accuracy@1",
+)  # fmt: skip
+"""What every record reports."""
+
+_DEPTH = 100
+_EXAMPLES = 10
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the test split said.
+
+    Attributes:
+        scores: "base", "tuned", "baselines", "delta" and "groups", as in the record.
+        verdict: Ship it, or don't.
+        queries: Every test query: id, group, and the primary metric before and after.
+        seeds: The difference in the primary metric that other seeds would have given.
+        cosines: Histograms of relevant and irrelevant pairs before and after.
+        opened: How often the test split was opened.
+        texts: The test queries, and the rankings of those that gained and lost most.
+    """
+
+    scores: dict[str, Any]
+    verdict: Verdict
+    queries: list[dict[str, Any]]
+    seeds: tuple[float, ...]
+    cosines: dict[str, Any]
+    opened: int
+    texts: Texts
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """The test queries of all trials under one choice of adapters."""
+
+    queries: Vectors
+    documents: tuple[Vectors, ...]
+    positions: Positions
+    scores: Vectors
+
+
+def measure(
+    trials: Sequence[Trial],
+    choices: Sequence[Choice],
+    encoded: Encoded,
+    holdout: Holdout[Dataset],
+    config: TuneConfig,
+    *,
+    seed: int,
+    progress: Progress = silent,
+) -> Measured:
+    """Open the test split once and read everything off it.
+
+    Args:
+        trials: Who was fitted on, who is judged.
+        choices: What was chosen, per trial.
+        encoded: The vectors of the data set.
+        holdout: The test queries of all trials.
+        config: The settings.
+        seed: For bootstrap and randomisation.
+        progress: Told of the steps.
+    """
+    progress("judge on test", 0, 3)
+    test = holdout.open("the final comparison of the frozen encoder, the candidate and BM25")
+    ids = [query for trial in trials for query in trial.test.queries]
+    seen = {query for trial in trials for query in trial.seen}
+    judgments = Judgments.from_qrels(test.qrels, ids, encoded.document_ids)
+    qrels = {query: test.qrels[query] for query in ids}
+    base = _rank(trials, [IdentityAdapter()] * len(trials), encoded)
+    tuned = _rank(trials, [choice.adapter for choice in choices], encoded)
+    progress("judge on test", 1, 3)
+    lexical = bm25_run(test.corpus, {query: test.queries[query] for query in ids}, top_k=_DEPTH)
+    progress("judge on test", 2, 3)
+    before, after = (
+        evaluate(qrels, Run(name, tuple(ids), encoded.document_ids, ranked.positions, ranked.scores), METRICS)
+        for name, ranked in (("base", base), ("tuned", tuned))
+    )
+    bm25 = evaluate(qrels, lexical, METRICS)
+    groups = {
+        "seen": [query for query in ids if query in seen],
+        "unseen": [query for query in ids if query not in seen],
+    }
+    duel = compare_two(before, after, groups=groups, seed=seed, primary=config.metric)
+    seeds = _seed_differences(trials, choices, encoded, judgments, base, config.metric)
+    identity = all(isinstance(choice.adapter, IdentityAdapter) for choice in choices)
+    evidence = _evidence(
+        duel, before, after, headroom(judgments, base.positions, config.metric), seeds, identity=identity
+    )
+    rows = _query_rows(before, after, config.metric, seen)
+    progress("judge on test", 3, 3)
+    told = duel.to_dict()
+    return Measured(
+        scores={
+            **{key: told[key] for key in ("base", "tuned", "delta", "groups")},
+            "baselines": {"bm25": bm25.means},
+        },
+        verdict=decide(evidence),
+        queries=rows,
+        seeds=seeds,
+        cosines=_cosines(base, tuned, judgments, trials, seed),
+        opened=holdout.opened,
+        texts=Texts({query: test.queries[query] for query in ids}, _examples(rows, encoded, test, base, tuned)),
+    )
+
+
+def _evidence(
+    duel: Duel,
+    before: Evaluation,
+    after: Evaluation,
+    room: Headroom,
+    seeds: tuple[float, ...],
+    *,
+    identity: bool,
+) -> Evidence:
+    metric = duel.primary
+    delta = duel.overall.delta[metric]
+    groups = {
+        name: {"n": group.n, **{key: getattr(group.delta[metric], key) for key in ("mean", "low", "high")}}
+        for name, group in duel.groups.items()
+        if group.n
+    }
+    return Evidence(
+        metric=metric,
+        base=duel.overall.base[metric],
+        tuned=duel.overall.tuned[metric],
+        low=delta.low,
+        high=delta.high,
+        p=delta.p,
+        queries=duel.overall.n,
+        wins=delta.wins,
+        losses=delta.losses,
+        identity=identity,
+        groups=groups,
+        headroom=room.to_dict(),
+        seeds=seeds,
+        to_settle=queries_to_settle(after.scores[metric] - before.scores[metric]),
+    )
+
+
+def _rank(trials: Sequence[Trial], adapters: Sequence[Adapter], encoded: Encoded) -> _Ranked:
+    place = {query: row for row, query in enumerate(encoded.query_ids)}
+    queries, documents, positions, scores = [], [], [], []
+    for trial, adapter in zip(trials, adapters, strict=True):
+        rows = [place[query] for query in trial.test.queries]
+        queries.append(adapter.transform(encoded.queries[rows], "query"))
+        documents.append(adapter.transform(encoded.documents, "document"))
+        found = top_k(queries[-1], documents[-1], _DEPTH)
+        positions.append(found[0])
+        scores.append(found[1])
+    return _Ranked(np.concatenate(queries), tuple(documents), np.concatenate(positions), np.concatenate(scores))
+
+
+def _seed_differences(
+    trials: Sequence[Trial],
+    choices: Sequence[Choice],
+    encoded: Encoded,
+    judgments: Judgments,
+    base: _Ranked,
+    metric: str,
+) -> tuple[float, ...]:
+    """Give the mean difference under what each other seed would have chosen; equal choices are ranked once."""
+    before = evaluate_positions(judgments, base.positions, metric)[metric].mean()
+    known: dict[tuple[int, ...], float] = {}
+    found = []
+    for adapters in zip(*(choice.alternatives for choice in choices), strict=True):
+        key = tuple(map(id, adapters))
+        if key not in known:
+            ranked = _rank(trials, adapters, encoded)
+            known[key] = float(evaluate_positions(judgments, ranked.positions, metric)[metric].mean() - before)
+        found.append(known[key])
+    return tuple(found)
+
+
+def _query_rows(base: Evaluation, tuned: Evaluation, metric: str, seen: set[str]) -> list[dict[str, Any]]:
+    return [
+        {"id": query, "group": "seen" if query in seen else "unseen", "base": float(before), "tuned": float(after)}
+        for query, before, after in zip(base.query_ids, base.scores[metric], tuned.scores[metric], strict=True)
+    ]
+
+
+def _cosines(base: _Ranked, tuned: _Ranked, judgments: Judgments, trials: Sequence[Trial], seed: int) -> dict[str, Any]:
+    counts = {}
+    for name, ranked in (("base", base), ("tuned", tuned)):
+        total = {kind: np.zeros(len(EDGES) - 1, dtype=np.intp) for kind in ("relevant", "irrelevant")}
+        start = 0
+        for trial, documents in zip(trials, ranked.documents, strict=True):
+            rows = np.arange(start, start + len(trial.test.queries))
+            start += len(rows)
+            part = cosine_histogram(ranked.queries[rows], documents, judgments.select(rows), seed=seed)
+            total = {kind: total[kind] + np.array(part[kind]) for kind in total}
+        counts[name] = {kind: values.tolist() for kind, values in total.items()}
+    return {"edges": list(EDGES), **counts}
+
+
+def _examples(
+    rows: Sequence[Mapping[str, Any]], encoded: Encoded, test: Dataset, base: _Ranked, tuned: _Ranked
+) -> tuple[dict[str, Any], ...]:
+    """Take the rankings of the ten queries that gained most and the ten that lost most."""
+    gains = np.array([row["tuned"] - row["base"] for row in rows])
+    order = np.argsort(-gains, kind="stable")
+    chosen = [at for at in order[:_EXAMPLES] if gains[at] > 0] + [at for at in order[::-1][:_EXAMPLES] if gains[at] < 0]
+
+    def ranking(ranked: _Ranked, at: int) -> list[tuple[str, float, bool, str]]:
+        grades = test.qrels[rows[at]["id"]]
+        ids = [encoded.document_ids[position] for position in ranked.positions[at, :_SHOWN]]
+        return [
+            (document, float(score), grades.get(document, 0) > 0, test.corpus[document].content)
+            for document, score in zip(ids, ranked.scores[at], strict=False)
+        ]
+
+    return tuple(
+        {"query_id": rows[at]["id"], "base": ranking(base, at), "tuned": ranking(tuned, at)} for at in map(int, chosen)
+    )

@@ -1,0 +1,90 @@
+"""Write down an experiment: what went in, what was tried, what came out."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from embertune.data.dataset import Dataset
+from embertune.data.leakage import Leakage
+from embertune.encoders.spec import EncoderSpec
+from embertune.recipes.measure import METRICS, Measured
+from embertune.recipes.plan import Plan
+from embertune.recipes.result import describe
+from embertune.training.config import TuneConfig
+from embertune.training.selection import Choice
+
+__all__ = ["Experiment", "Seconds", "make_record"]
+
+
+class Seconds(NamedTuple):
+    """Wall-clock time of the stages."""
+
+    embed: float
+    fit: float
+    evaluate: float
+    total: float
+
+
+class Experiment(NamedTuple):
+    """What went in."""
+
+    dataset: Dataset
+    spec: EncoderSpec
+    plan: Plan
+    config: TuneConfig
+    leakage: Leakage
+    seed: int
+
+
+def make_record(experiment: Experiment, choice: Choice, measured: Measured, seconds: Seconds) -> dict[str, Any]:
+    """Give the record as JSON-able values; no text of the user's data is in it.
+
+    Args:
+        experiment: What went in.
+        choice: What was tried and chosen.
+        measured: What the test split said.
+        seconds: How long it took.
+    """
+    dataset, spec, plan, config, leakage, seed = experiment
+    served = choice.adapter if measured.verdict.code == "ship" else None
+    return {
+        "format": 1,
+        "name": f"{dataset.name} on {spec}",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "primary": config.metric,
+        "metrics": list(METRICS),
+        **measured.scores,
+        "verdict": measured.verdict.to_dict(),
+        "counts": plan.counts(dataset),
+        "seconds": {name: round(value, 3) for name, value in seconds._asdict().items()},
+        "encoder": spec.to_dict(),
+        "adapter": describe(served) if served is not None else {"type": "identity", "side": "none"},
+        "candidate": describe(choice.adapter),
+        "data": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "split": {
+                "method": plan.method, "kind": plan.kind, "fractions": list(plan.fractions), "seed": plan.seed,
+            },
+            "leakage": leakage.to_dict(),
+            "notes": [*dataset.notes, *plan.notes],
+        },
+        "seed": seed,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("embertune", "numpy", "safetensors")},
+        },
+        "test_opened": measured.opened,
+        "selection": {
+            "candidates": [
+                {"params": tried.params, "dev": tried.dev, "chosen": tried.chosen} for tried in choice.candidates
+            ],
+            "curve": list(choice.curve),
+            "seeds": [{"seed": seed + at, "delta": delta} for at, delta in enumerate(measured.seeds)],
+        },
+        "cosines": measured.cosines,
+        "queries": measured.queries,
+    }  # fmt: skip

@@ -1,0 +1,100 @@
+"""What tuning gives: an adapter that may be served, the record behind it, and the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embertune.adapters.base import Adapter
+from embertune.adapters.identity import IdentityAdapter
+from embertune.evaluation.verdict import Verdict
+from embertune.reports.examples import Texts
+
+__all__ = ["Result"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of `embertune.tune`; printing it gives the table and the verdict.
+
+    Attributes:
+        record: Everything that was measured, as in record.json.
+        adapter: What may be served: the candidate if the verdict is "ship", else the identity.
+        candidate: What was trained, whatever the verdict.
+        verdict: Ship it, or don't, and why.
+        texts: Queries, and the rankings of those that changed most, for the report; never in the record.
+    """
+
+    record: Mapping[str, Any]
+    adapter: Adapter
+    candidate: Adapter
+    verdict: Verdict
+    texts: Texts
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any], candidate: Adapter, verdict: Verdict, texts: Texts) -> Result:
+        """Decide what may be served, and attach record and card to it.
+
+        Args:
+            record: The record.
+            candidate: What was trained.
+            verdict: The judge's word.
+            texts: For the report.
+        """
+        served = candidate if verdict.code == "ship" else IdentityAdapter()
+        served.encoder = candidate.encoder
+        for adapter, kept in ((served, record), (candidate, {**record, "adapter": describe(candidate)})):
+            adapter.attachments = _attachments(kept)
+        return cls(record, served, candidate, verdict, texts)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the adapter, its record and card, and report.html; a candidate that may not ship goes to candidate/.
+
+        Args:
+            folder: Where to; an earlier saved adapter there is replaced.
+
+        Returns:
+            The folder.
+
+        Raises:
+            StorageError: The folder holds something else, or the disk refused.
+        """
+        target = self.adapter.save(folder)
+        if self.candidate is not self.adapter and not isinstance(self.candidate, IdentityAdapter):
+            self.candidate.save(target / "candidate")
+        self.report(target / "report.html")
+        return target
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report: one HTML page that needs nothing else.
+
+        Raises:
+            StorageError: The disk refused.
+        """
+        from embertune.reports.html import write_html
+
+        write_html(self.record, path, texts=self.texts)
+        return Path(path)
+
+    def __str__(self) -> str:
+        """Give the table and the verdict."""
+        from embertune.reports.tables import text_table
+
+        return f"{text_table(self.record)}\n\n{self.verdict}"
+
+
+def describe(adapter: Adapter) -> dict[str, Any]:
+    """Give an adapter as a record names it: type, side, parameters."""
+    return {"type": adapter.type, "side": getattr(adapter, "side", "none"), **adapter.get_params()}
+
+
+def _attachments(record: Mapping[str, Any]) -> dict[str, str]:
+    from embertune.reports.card import model_card
+
+    return {
+        "record.json": json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        "README.md": model_card(record),
+    }

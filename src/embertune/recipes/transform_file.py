@@ -1,0 +1,94 @@
+"""Apply a saved adapter to a file of vectors."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embertune.adapters.artifact import load_adapter
+from embertune.adapters.base import Adapter, Side
+from embertune.core.progress import Progress, silent
+from embertune.errors import ConfigError, DataError, StorageError
+
+__all__ = ["transform_file"]
+
+_ROWS = 16_384
+
+
+def transform_file(
+    adapter: Adapter | str | Path, source: str | Path, target: str | Path, *, side: str, progress: Progress = silent
+) -> dict[str, Any]:
+    """Read vectors, adapt them block by block, and write them.
+
+    Args:
+        adapter: An adapter, or the folder of one.
+        source: A .npy file of shape (n, d).
+        target: The .npy file to write, float32; it appears whole or not at all.
+        side: "query" or "document".
+        progress: Told of rows.
+
+    Returns:
+        {"rows", "dimension", "side", "out"}.
+
+    Raises:
+        ArtifactError: The adapter cannot be read.
+        DataError: The file is not a matrix of finite numbers, or has another dimension.
+        StorageError: The disk refused; an earlier file of that name is unchanged.
+
+    Example:
+        >>> from embertune.adapters.identity import IdentityAdapter
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(f"{folder}/x.npy", np.eye(2))
+        ...     done = transform_file(IdentityAdapter(), f"{folder}/x.npy", f"{folder}/y.npy", side="query")
+        ...     np.load(f"{folder}/y.npy").tolist(), done["rows"]
+        ([[1.0, 0.0], [0.0, 1.0]], 2)
+    """
+    if side not in ("query", "document"):
+        raise ConfigError(f"side must be 'query' or 'document', got {side!r}")
+    at: Side = "query" if side == "query" else "document"
+    loaded = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
+    vectors = _open(Path(source).expanduser())
+    goal = Path(target).expanduser()
+    staging: str | None = None
+    try:
+        handle, staging = tempfile.mkstemp(prefix=f".{goal.name}-", suffix=".npy", dir=goal.parent)
+        os.close(handle)
+        # Plain writes, not a memory map: a full disk is then an error and not a bus error that ends the process.
+        with open(staging, "wb") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": vectors.shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(vectors), _ROWS):
+                block = loaded.transform(vectors[start : start + _ROWS], at)
+                file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+                progress("transform", min(start + _ROWS, len(vectors)), len(vectors))
+        os.chmod(staging, 0o644)
+        os.replace(staging, goal)
+    except OSError as error:
+        raise StorageError(
+            f"{goal} could not be written: {error.strerror or error}. What stood there before is unchanged. "
+            "Free some space or name another file."
+        ) from None
+    finally:
+        if staging is not None:
+            Path(staging).unlink(missing_ok=True)
+    return {"rows": len(vectors), "dimension": vectors.shape[1], "side": side, "out": str(goal)}
+
+
+def _open(source: Path) -> npt.NDArray[Any]:
+    try:
+        vectors: npt.NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"There is no file {source}. Expected a .npy file of vectors, shape (n, d).") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(
+            f"{source} is not a .npy file of numbers: {error}. Write one with: numpy.save({str(source)!r}, vectors)"
+        ) from None
+    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+        found = f"shape {vectors.shape}, {vectors.dtype}" if isinstance(vectors, np.ndarray) else "several arrays"
+        raise DataError(f"{source} holds {found}. Expected one array of numbers, shape (n, d): one row per text.")
+    return vectors

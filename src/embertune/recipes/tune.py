@@ -1,0 +1,129 @@
+"""The main job: embed, split, fit, choose on dev, judge once on test, and say whether to ship it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from embertune.adapters.artifact import check_target
+from embertune.core.progress import Progress, silent
+from embertune.data.dataset import Dataset
+from embertune.data.io import load_dataset
+from embertune.data.leakage import Leakage, find_leakage
+from embertune.data.splits import Split, SplitMethod
+from embertune.encoders.base import Encoder
+from embertune.encoders.encoded import Encoded, encode_dataset
+from embertune.encoders.registry import load_encoder
+from embertune.evaluation.holdout import Holdout
+from embertune.evaluation.judgments import Judgments
+from embertune.recipes.measure import measure
+from embertune.recipes.plan import Plan, Trial, inner_folds, make_plan
+from embertune.recipes.record import Experiment, Seconds, make_record
+from embertune.recipes.result import Result
+from embertune.training.config import TuneConfig
+from embertune.training.selection import Choice, Pool, choose
+
+__all__ = ["check_output", "tune"]
+
+
+def check_output(folder: str | Path) -> None:
+    """Refuse, before any work, a folder that the result could not be saved to.
+
+    Raises:
+        StorageError: Something else stands there, or it cannot be written to.
+    """
+    check_target(folder)
+
+
+def tune(
+    data: Dataset | str | Path | Any,
+    encoder: Encoder | str | Any = "static",
+    *,
+    split: SplitMethod | Split | None = None,
+    side: str = "query",
+    effort: str | TuneConfig = "normal",
+    seed: int = 0,
+    strict: bool = False,
+    progress: Progress = silent,
+) -> Result:
+    """Train an adapter on frozen embeddings, and prove or disprove that it helps.
+
+    Everything is chosen on dev, by folds of the queries that are not test; the test split is opened
+    once. Where the gain is not proven, the result's adapter is the identity and `Result.candidate`
+    keeps what was trained.
+
+    Args:
+        data: A data set, or what `load_dataset` reads.
+        encoder: An encoder, or what `load_encoder` reads.
+        split: "by-query" (new queries on known documents), "by-document" (documents never seen),
+            "given" (the data's own), a `Split`, or None: the given one where there is one, else by query.
+        side: "query" adapts queries alone; "both" also maps stored documents, without embedding again.
+        effort: "fast", "normal", "thorough", or a `TuneConfig`.
+        seed: The one seed of everything random, 0 or more.
+        strict: Refuse data in which a query and a near-copy of it stand on both sides of the split.
+        progress: Told how far each stage is.
+
+    Returns:
+        The result; print it for the table and the verdict.
+
+    Raises:
+        ConfigError: A setting is impossible.
+        DataError: The data cannot be used; `SplitError` when there is too little, `LeakageError` when strict.
+        EncoderError: Embedding failed.
+
+    Example:
+        >>> import embertune
+        >>> words = [f"{kind}{number}" for kind in ("cat", "dog", "owl", "fox") for number in range(30)]
+        >>> data = embertune.Dataset.from_pairs([(f"where is {w}?", f"the home of {w} is here") for w in words])
+        >>> embertune.tune(data, "hashing", effort="fast").verdict.code in ("ship", "no-gain", "too-little-data")
+        True
+    """
+    started = time.perf_counter()
+    config = effort if isinstance(effort, TuneConfig) else TuneConfig.of_effort(effort, side=side)
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    loaded = load_encoder(encoder)
+    plan = make_plan(dataset, split, seed=seed)
+    encoded = encode_dataset(loaded, dataset, progress=progress)
+    leakage = _leakage(plan, encoded)
+    if strict:
+        leakage.refuse()
+    at_fit = time.perf_counter()
+    choices = [_choose(trial, encoded, plan, config, seed, progress) for trial in plan.trials]
+    final = (
+        choices[0] if len(choices) == 1 else _choose(_everything(dataset, plan), encoded, plan, config, seed, progress)
+    )
+    at_judge = time.perf_counter()
+    holdout = Holdout(dataset.select([query for trial in plan.trials for query in trial.test.queries]))
+    measured = measure(plan.trials, choices, encoded, holdout, config, seed=seed, progress=progress)
+    finished = time.perf_counter()
+    seconds = Seconds(encoded.seconds, at_judge - at_fit, finished - at_judge, finished - started)
+    experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed)
+    final.adapter.encoder = loaded.spec.to_dict()
+    record = make_record(experiment, final, measured, seconds)
+    return Result.of(record, final.adapter, measured.verdict, measured.texts)
+
+
+def _leakage(plan: Plan, encoded: Encoded) -> Leakage:
+    """Look for near-copies across the first trial; in folds every query is on both sides in turn."""
+    place = {query: row for row, query in enumerate(encoded.query_ids)}
+    trial = plan.trials[0]
+    pool, test = ([place[query] for query in part.queries] for part in (trial.pool, trial.test))
+    return find_leakage(trial.pool, trial.test, train_vectors=encoded.queries[pool], test_vectors=encoded.queries[test])
+
+
+def _everything(dataset: Dataset, plan: Plan) -> Trial:
+    queries = [query for trial in plan.trials for query in trial.test.queries]
+    whole = dataset.select(queries)
+    return Trial(whole, whole, frozenset(), frozenset(queries))
+
+
+def _choose(trial: Trial, encoded: Encoded, plan: Plan, config: TuneConfig, seed: int, progress: Progress) -> Choice:
+    place = {query: row for row, query in enumerate(encoded.query_ids)}
+    ids = list(trial.pool.queries)
+    pool = Pool(
+        encoded.queries[[place[query] for query in ids]],
+        encoded.documents,
+        Judgments.from_qrels(trial.pool.qrels, ids, encoded.document_ids),
+    )
+    return choose(pool, inner_folds(trial, plan.method, config, seed=seed), config, seed=seed, progress=progress)
