@@ -1,1 +1,93 @@
-"""Embertune makes retrieval better on your own data, with any embedding model, and proves it."""
+"""Embertune makes retrieval better on your own data, with any embedding model, and proves it.
+
+What is served, an adapter, is loaded with the package and needs numpy and safetensors alone. Every
+other name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from embertune.adapters import Adapter, IdentityAdapter, LinearAdapter, load_adapter
+from embertune.errors import EmbertuneError
+
+if TYPE_CHECKING:
+    from embertune.data.dataset import Dataset, Document
+    from embertune.data.demo import demo_dataset
+    from embertune.data.io import load_dataset
+    from embertune.data.splits import split_dataset
+    from embertune.encoders.adapted import AdaptedEncoder
+    from embertune.encoders.base import Encoder
+    from embertune.encoders.registry import load_encoder
+    from embertune.encoders.spec import EncoderSpec
+    from embertune.evaluation.compare import compare
+    from embertune.evaluation.evaluate import Evaluation, evaluate
+    from embertune.evaluation.run import Run
+    from embertune.recipes.result import Result
+    from embertune.recipes.tune import tune
+    from embertune.training.config import TuneConfig
+
+    __version__: str
+
+__all__ = [
+    "AdaptedEncoder",
+    "Adapter",
+    "Dataset",
+    "Document",
+    "EmbertuneError",
+    "Encoder",
+    "EncoderSpec",
+    "Evaluation",
+    "IdentityAdapter",
+    "LinearAdapter",
+    "Result",
+    "Run",
+    "TuneConfig",
+    "__version__",
+    "compare",
+    "demo_dataset",
+    "evaluate",
+    "load_adapter",
+    "load_dataset",
+    "load_encoder",
+    "split_dataset",
+    "tune",
+]
+
+_LAZY = {
+    "AdaptedEncoder": "encoders.adapted",
+    "Dataset": "data.dataset",
+    "Document": "data.dataset",
+    "Encoder": "encoders.base",
+    "EncoderSpec": "encoders.spec",
+    "Evaluation": "evaluation.evaluate",
+    "Result": "recipes.result",
+    "Run": "evaluation.run",
+    "TuneConfig": "training.config",
+    "compare": "evaluation.compare",
+    "demo_dataset": "data.demo",
+    "evaluate": "evaluation.evaluate",
+    "load_dataset": "data.io",
+    "load_encoder": "encoders.registry",
+    "split_dataset": "data.splits",
+    "tune": "recipes.tune",
+}
+
+# Hidden from type checkers, who would otherwise take every misspelt name for an object of unknown type.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Load a public name when it is first used."""
+        if name == "__version__":
+            value = import_module("importlib.metadata").version("embertune")
+        elif name in _LAZY:
+            value = getattr(import_module(f"embertune.{_LAZY[name]}"), name)
+        else:
+            raise AttributeError(f"module 'embertune' has no attribute {name!r}", name=name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        """List the public names, loaded or not."""
+        return sorted({*globals(), *__all__})

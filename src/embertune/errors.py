@@ -36,7 +36,16 @@ __all__ = [
 
 
 class EmbertuneError(Exception):
-    """The root of the tree: catch it to catch everything foreseeable."""
+    """The root of the tree: catch it to catch everything foreseeable.
+
+    Example:
+        >>> from embertune.encoders.registry import load_encoder
+        >>> try:
+        ...     load_encoder("hashing", batch_size=0)
+        ... except EmbertuneError as error:
+        ...     print(error)
+        batch_size must be at least 1, got 0
+    """
 
 
 class ConfigError(EmbertuneError, ValueError):

@@ -28,7 +28,17 @@ Side = Literal["query", "document"]
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Anything that turns queries and documents into vectors; a class of your own needs no base class."""
+    """Anything that turns queries and documents into vectors; a class of your own needs no base class.
+
+    Example:
+        >>> class Lengths:
+        ...     spec = EncoderSpec("lengths", "v1", dimension=1)
+        ...     def encode_query(self, texts):
+        ...         return np.array([[len(text)] for text in texts], dtype=np.float32)
+        ...     encode_document = encode_query
+        >>> isinstance(Lengths(), Encoder)
+        True
+    """
 
     @property
     def spec(self) -> EncoderSpec:
