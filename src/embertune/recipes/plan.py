@@ -142,7 +142,9 @@ def inner_folds(trial: Trial, method: SplitMethod, config: TuneConfig, *, seed: 
     return [_one_repeat(trial.pool, place, method, config.folds, seed, repeat) for repeat in range(config.repeats)]
 
 
-def _one_repeat(pool: Dataset, place: dict[str, int], method: SplitMethod, count: int, seed: int, repeat: int) -> list[Fold]:
+def _one_repeat(
+    pool: Dataset, place: dict[str, int], method: SplitMethod, count: int, seed: int, repeat: int
+) -> list[Fold]:
     draw = int(generator(seed, "folds", repeat).integers(2**31))
     try:
         cut = folds(pool, count, method, seed=draw)

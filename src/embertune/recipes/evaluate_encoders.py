@@ -1,0 +1,195 @@
+"""Judge an encoder, with or without adapters, on queries that trained none of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embertune.adapters.artifact import load_adapter
+from embertune.adapters.base import Adapter
+from embertune.core.progress import Progress, silent
+from embertune.data.dataset import Dataset
+from embertune.data.io import load_dataset
+from embertune.encoders.adapted import check_adapter_fits
+from embertune.encoders.base import Encoder
+from embertune.encoders.encoded import Encoded, encode_dataset
+from embertune.encoders.registry import load_encoder
+from embertune.errors import ConfigError, DataError
+from embertune.evaluation.baselines import bm25_run
+from embertune.evaluation.compare import Comparison, compare
+from embertune.evaluation.evaluate import Evaluation, evaluate
+from embertune.evaluation.retrieve import retrieve
+from embertune.recipes.measure import METRICS
+
+__all__ = ["Judged", "judge"]
+
+_DEPTH = 100
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Evaluations on the same queries; printing it gives the table.
+
+    Attributes:
+        evaluations: Name -> evaluation: "base", then the adapters, then "bm25".
+        comparison: The adapters against the base; None without adapters.
+        notes: Which queries were judged, and what cannot be told.
+    """
+
+    evaluations: Mapping[str, Evaluation]
+    comparison: Comparison | None
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain JSON-able values: means, comparison, notes, and the number of queries."""
+        return {
+            "queries": len(next(iter(self.evaluations.values()))),
+            "means": {name: evaluation.means for name, evaluation in self.evaluations.items()},
+            "comparison": None if self.comparison is None else self.comparison.to_dict(),
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        """Give the means of all, then the differences."""
+        names = list(self.evaluations)
+        width, wide = max(map(len, METRICS)), max(8, *map(len, names))
+        count = len(self.evaluations[names[0]])
+        lines = [
+            f"{count} {'query' if count == 1 else 'queries'}",
+            " " * width + "".join(f"  {n:>{wide}}" for n in names),
+        ]
+        for metric in METRICS:
+            means = (f"{evaluation.means[metric]:.3f}" for evaluation in self.evaluations.values())
+            lines.append(f"{metric:<{width}}" + "".join(f"  {mean:>{wide}}" for mean in means))
+        if self.comparison is not None:
+            lines += ["", str(self.comparison)]
+        return "\n".join([*lines, *(["", *(f"note: {note}" for note in self.notes)] if self.notes else [])])
+
+
+def judge(
+    data: Dataset | str | Path | Any,
+    encoder: Encoder | str | Any = "static",
+    adapters: Sequence[Adapter | str | Path] = (),
+    *,
+    part: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Judged:
+    """Judge an encoder and any number of adapters on the same queries.
+
+    An adapter that was tuned on this very data is judged on its test queries only: its record names
+    them. Else the data's own test part is used where it has one, else every query.
+
+    Args:
+        data: A data set, or what `load_dataset` reads.
+        encoder: An encoder, or what `load_encoder` reads.
+        adapters: Fitted adapters, or folders of them.
+        part: "train", "dev", "test" or "all" instead of that choice.
+        seed: Of intervals and tests.
+        progress: Told of the stages.
+
+    Raises:
+        ArtifactError: An adapter is damaged or belongs to another encoder.
+        ConfigError: There is no such part.
+        DataError: No judged query is left.
+
+    Example:
+        >>> data = Dataset.from_pairs([("where is the cat", "the cat sits here"), ("where is the dog", "a dog ran")])
+        >>> judge(data, "hashing").to_dict()["queries"]
+        2
+    """
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    loaded = load_encoder(encoder)
+    named = _named(adapters)
+    for name, adapter in named.items():
+        check_adapter_fits(adapter, loaded.spec, name)
+    ids, notes = _judged_queries(dataset, named, part)
+    chosen = dataset.select(ids)
+    groups = _groups(dataset, ids, named)
+    encoded = encode_dataset(loaded, chosen, progress=progress)
+    evaluations = {"base": evaluate(chosen.qrels, retrieve(encoded, _DEPTH, name="base"), METRICS)}
+    for at, (name, adapter) in enumerate(named.items()):
+        progress("judge", at, len(named))
+        # Some encoders know their dimension and revision only now.
+        check_adapter_fits(adapter, loaded.spec, name)
+        evaluations[name] = evaluate(chosen.qrels, retrieve(_adapted(encoded, adapter), _DEPTH, name=name), METRICS)
+    comparison = compare(evaluations, groups=groups, seed=seed, primary="ndcg@10") if named else None
+    evaluations["bm25"] = evaluate(chosen.qrels, bm25_run(chosen.corpus, chosen.queries, top_k=_DEPTH), METRICS)
+    return Judged(evaluations, comparison, notes)
+
+
+def _named(adapters: Sequence[Adapter | str | Path]) -> dict[str, Adapter]:
+    named: dict[str, Adapter] = {}
+    for at, adapter in enumerate(adapters, start=1):
+        name = f"adapter {at}" if isinstance(adapter, Adapter) else str(adapter)
+        named[name] = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
+    return named
+
+
+def _adapted(encoded: Encoded, adapter: Adapter) -> Encoded:
+    return Encoded(
+        encoded.query_ids,
+        adapter.transform(encoded.queries, "query"),
+        encoded.document_ids,
+        adapter.transform(encoded.documents, "document"),
+        encoded.seconds,
+    )
+
+
+def _judged_queries(
+    dataset: Dataset, adapters: Mapping[str, Adapter], part: str | None
+) -> tuple[list[str], tuple[str, ...]]:
+    ids = [query for query in dataset.queries if any(grade > 0 for grade in dataset.qrels.get(query, {}).values())]
+    notes = []
+    trained = {name: record for name, adapter in adapters.items() if (record := _record_of(adapter, dataset))}
+    if part is not None:
+        ids = ids if part == "all" else [query for query in ids if dataset.parts.get(query) == part]
+        notes.append(f"The queries of part {part!r}, as was asked.")
+        notes += [f"{name} was tuned on this data: its own training queries may be among them." for name in trained]
+        if part not in ("all", "train", "dev", "test"):
+            raise ConfigError(f"part must be 'train', 'dev', 'test' or 'all', got {part!r}")
+    elif trained:
+        for name, record in trained.items():
+            if record["data"]["split"].get("kind", "three parts") != "three parts":
+                notes.append(f"{name} was fitted on every query of this data, so its figures here flatter it.")
+                continue
+            tested = {row["id"] for row in record["queries"]}
+            ids = [query for query in ids if query in tested]
+            notes.append(
+                f"{name} was tuned on this data: only the {len(tested)} test queries of its record are judged."
+            )
+    elif "test" in dataset.parts.values():
+        ids = [query for query in ids if dataset.parts.get(query) == "test"]
+        notes.append("The test part of the data.")
+    if not ids:
+        raise DataError(
+            f"No query of {dataset.name} is left to judge ({len(dataset.queries)} queries in all). "
+            "Expected queries with a relevant document; choose others with --part all."
+        )
+    return ids, tuple(notes)
+
+
+def _record_of(adapter: Adapter, dataset: Dataset) -> dict[str, Any] | None:
+    """Give an adapter's record if it was made from this very data."""
+    try:
+        record = json.loads(adapter.attachments.get("record.json", "null"))
+        return record if record and record["data"]["fingerprint"] == dataset.fingerprint else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _groups(dataset: Dataset, ids: Sequence[str], adapters: Mapping[str, Adapter]) -> dict[str, list[str]] | None:
+    """Keep seen and unseen apart where one record, or the data's parts, can tell them."""
+    records = [record for adapter in adapters.values() if (record := _record_of(adapter, dataset))]
+    if records:
+        group = {row["id"]: row["group"] for row in records[0]["queries"]}
+    elif dataset.parts:
+        fitted = [query for query, part in dataset.parts.items() if part in ("train", "dev")]
+        known = {document for query in fitted for document in dataset.positives(query)}
+        group = {query: "seen" if known.intersection(dataset.positives(query)) else "unseen" for query in ids}
+    else:
+        return None
+    return {name: [query for query in ids if group.get(query) == name] for name in ("seen", "unseen")}
