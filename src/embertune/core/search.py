@@ -6,32 +6,36 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.core.vectors import Vectors
-from embertune.errors import DataError
+from embertune.errors import ConfigError, DataError
 
 __all__ = ["Positions", "top_k"]
 
 Positions = npt.NDArray[np.intp]
 
 _QUERY_BLOCK = 256
-_DOCUMENT_BLOCK = 8192
+_DOCUMENT_BLOCK = 4096
 
 
 def top_k(queries: Vectors, documents: Vectors, k: int) -> tuple[Positions, Vectors]:
     """Find the k highest dot products per query.
 
-    Ties are broken by the lower document position. At most 256 × (8192 + k) scores are held at a
-    time, so `documents` may be a memory map that is larger than memory.
+    Ties are broken by the lower document position. Products are summed in float64 and rounded to
+    float32: BLAS sums in an order that depends on shape and place, so that in float32 equal documents
+    had unequal scores, and a query alone another ranking than in a batch. It costs 30 % of the product.
+    At most 256 × (4096 + k) scores are held at a time, so `documents` may be a memory map that is
+    larger than memory.
 
     Args:
         queries: (n, d).
         documents: (m, d).
-        k: How many to keep; more than m gives m.
+        k: How many to keep, at least 1; more than m gives m.
 
     Returns:
         Document positions (n, k) and their scores (n, k), best first.
 
     Raises:
         DataError: The two have different dimensions.
+        ConfigError: `k` is below 1.
 
     Example:
         >>> positions, scores = top_k(np.eye(2, dtype=np.float32), np.eye(3, 2, dtype=np.float32), k=2)
@@ -43,6 +47,8 @@ def top_k(queries: Vectors, documents: Vectors, k: int) -> tuple[Positions, Vect
             f"Queries have {queries.shape[1]} dimensions and documents {documents.shape[1]}. "
             "Both must come from the same encoder."
         )
+    if k < 1:
+        raise ConfigError(f"k must be at least 1, got {k}.")
     k = min(k, len(documents))
     positions = np.empty((len(queries), k), dtype=np.intp)
     scores = np.empty((len(queries), k), dtype=np.float32)
@@ -53,10 +59,12 @@ def top_k(queries: Vectors, documents: Vectors, k: int) -> tuple[Positions, Vect
 
 
 def _top_k_of_block(queries: Vectors, documents: Vectors, k: int) -> tuple[Positions, Vectors]:
+    wide = np.asarray(queries, dtype=np.float64)
     best_scores = np.empty((len(queries), 0), dtype=np.float32)
     best_positions = np.empty((len(queries), 0), dtype=np.intp)
     for start in range(0, len(documents), _DOCUMENT_BLOCK):
-        scores = queries @ np.asarray(documents[start : start + _DOCUMENT_BLOCK], dtype=np.float32).T
+        block = np.asarray(documents[start : start + _DOCUMENT_BLOCK], dtype=np.float64)
+        scores = (wide @ block.T).astype(np.float32)
         kept = _highest(scores, k)
         best_scores = np.concatenate([best_scores, np.take_along_axis(scores, kept, axis=1)], axis=1)
         best_positions = np.concatenate([best_positions, kept + start], axis=1)

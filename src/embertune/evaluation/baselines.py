@@ -21,10 +21,11 @@ _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020
 _WORDS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
 _FIRST_CJK = "\u3040"
 # The 33 of Lucene's EnglishAnalyzer.
-_STOP_WORDS = frozenset(  # one word a line would be 33 lines
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this to "
-    "was will with".split()  # noqa: SIM905
+_STOP = (
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
+    "to was will with"
 )
+_STOP_WORDS = frozenset(_STOP.split())
 # Postings held at a time while counting, about 100 MB.
 _CHUNK = 2_000_000
 
