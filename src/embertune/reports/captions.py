@@ -18,10 +18,15 @@ def captions(record: Mapping[str, Any]) -> dict[str, str]:
         record: A `Record`, or its values.
 
     Returns:
-        A text for each name that `figures` may draw, empty where there is no data.
+        A text for each name that `draw_figures` may draw, empty where there is no data.
 
     Raises:
         ArtifactError: The record is incomplete.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> print(captions(example_record())["queries"])
+        Of 6 test queries, 2 gain, 3 stay as they are, 1 lose.
     """
     record = Record.of(record)
     said: dict[str, Callable[[Record], str]] = {

@@ -30,6 +30,11 @@ def model_card(record: Mapping[str, Any]) -> str:
 
     Raises:
         ArtifactError: The record is incomplete.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> print(model_card(example_record()).splitlines()[1])
+        library_name: embertune
     """
     record = Record.of(record)
     parts = [

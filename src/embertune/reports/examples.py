@@ -42,6 +42,11 @@ def wins_and_losses(record: Record, texts: Texts | None) -> list[Markup]:
     Args:
         record: The record.
         texts: The texts, if there are any.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> wins_and_losses(example_record(), None)[2]
+        '<h3>Lost most</h3>'
     """
     rows = {row["id"]: row for row in record.get("queries") or ()}
     if texts is None or not texts.examples:

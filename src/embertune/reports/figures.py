@@ -11,7 +11,7 @@ from embertune.reports.plotting import layout_of, panel_label, title_of
 from embertune.reports.record import Record
 from embertune.reports.words import clip, params, score, with_interval
 
-__all__ = ["Figure", "figures"]
+__all__ = ["Figure", "draw_figures"]
 
 Figure = dict[str, Any]
 
@@ -22,7 +22,7 @@ _SEPARATE = 80
 _CANDIDATES = 24
 
 
-def figures(record: Mapping[str, Any], theme: Theme = "light") -> dict[str, Figure]:
+def draw_figures(record: Mapping[str, Any], theme: Theme = "light") -> dict[str, Figure]:
     """Draw everything that a record has data for.
 
     The specifications are plain JSON-able dictionaries: hand one to ``plotly.graph_objects.Figure``,
@@ -38,6 +38,11 @@ def figures(record: Mapping[str, Any], theme: Theme = "light") -> dict[str, Figu
 
     Raises:
         ArtifactError: The record is incomplete.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> sorted(draw_figures(example_record()))
+        ['candidates', 'cosines', 'intervals', 'queries', 'training']
     """
     record = Record.of(record)
     drawn: dict[str, Callable[[Record, Palette], Figure | None]] = {

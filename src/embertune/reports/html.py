@@ -12,7 +12,7 @@ from typing import Any
 
 from embertune.reports.captions import captions
 from embertune.reports.examples import Texts, wins_and_losses
-from embertune.reports.figures import figures
+from embertune.reports.figures import draw_figures
 from embertune.reports.markup import Markup, element
 from embertune.reports.palette import dark_for_light
 from embertune.reports.record import Record
@@ -37,6 +37,13 @@ def write_html(record: Mapping[str, Any], path: str | Path, *, texts: Texts | No
     Raises:
         ArtifactError: The record is incomplete.
         StorageError: The disk refused; what stood there is unchanged.
+
+    Example:
+        >>> import tempfile
+        >>> from embertune.reports.record import example_record
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_html(example_record(), f"{folder}/report.html").name
+        'report.html'
     """
     return write_whole(path, html_report(record, texts=texts))
 
@@ -50,11 +57,16 @@ def html_report(record: Mapping[str, Any], *, texts: Texts | None = None) -> str
 
     Raises:
         ArtifactError: The record is incomplete.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> "<h1>Do not ship this yet" in html_report(example_record())
+        True
     """
     from plotly.offline import get_plotlyjs  # 5 MB of text, read only when a page is made
 
     record = Record.of(record)
-    drawn = figures(record)
+    drawn = draw_figures(record)
     parts = _sections(record, drawn, texts)
     links = [element("li", element("a", title, href=f"#{name}")) for name, title, _ in parts]
     body = [

@@ -28,6 +28,10 @@ class Palette:
         plain: The base, irrelevant pairs, candidates not chosen.
         gain_area: Filling under a line of `gain`.
         plain_area: Filling under a line of `plain`.
+
+    Example:
+        >>> PALETTES["light"].gain
+        '#0b63a8'
     """
 
     ink: str

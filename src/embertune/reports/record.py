@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -14,7 +15,7 @@ from embertune.errors import ArtifactError
 from embertune.reports.schema import problems
 from embertune.reports.writing import write_whole
 
-__all__ = ["FORMAT", "Record"]
+__all__ = ["FORMAT", "Record", "example_record"]
 
 FORMAT = 1
 """The format that this version writes, and the newest it reads."""
@@ -142,6 +143,19 @@ pip install -U embertune
     def __repr__(self) -> str:
         """Show name and verdict."""
         return f"<Record {self['name']!r}: {self['verdict']['code']}>"
+
+
+def example_record() -> Record:
+    """Give a small made-up record, to see what reports look like.
+
+    Example:
+        >>> example_record()
+        <Record 'toy on hashing/trigrams-64 (64 dimensions)': too-little-data>
+        >>> example_record()["counts"]["test"]
+        6
+    """
+    text = files("embertune.reports").joinpath("example.json").read_text(encoding="utf-8")
+    return Record(json.loads(text))
 
 
 def _plain(value: Any) -> Any:

@@ -70,6 +70,11 @@ def blocks(record: Mapping[str, Any]) -> list[Block]:
 
     Raises:
         ArtifactError: The record is incomplete.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> [(block.name, block.rows[0].cells["change"]) for block in blocks(example_record())]
+        [('all', '+0.196'), ('seen', '+0.415'), ('unseen', '-0.023')]
     """
     record = Record.of(record)
     metrics = [record["primary"], *(name for name in record["metrics"] if name != record["primary"])]
@@ -88,6 +93,11 @@ def candidate_note(record: Record) -> str:
     """Say what "tuned" stands for where what was trained is not what was kept; empty where it is.
 
     A verdict other than "ship" keeps the identity, while the table shows what was measured of the candidate.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> candidate_note(example_record())
+        '"tuned" is the candidate that was measured and not kept: the saved adapter is the identity.'
     """
     candidate = record.get("candidate") or record["adapter"]
     if record["adapter"]["type"] != "identity" or candidate.get("type") == "identity":
@@ -103,6 +113,14 @@ def text_table(record: Mapping[str, Any]) -> str:
 
     Raises:
         ArtifactError: The record is incomplete.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> for line in text_table(example_record()).splitlines()[2:5]:
+        ...     print(line)
+        all 6 test queries
+        metric    base   BM25  tuned  change     95 % interval      p  w/t/l
+        ndcg@10  0.420  0.451  0.615  +0.196  -0.023 to +0.418  0.500  2/3/1
     """
     record = Record.of(record)
     parts = [clip(f"{record['data']['name']} · {encoder_name(record['encoder'])}", _WIDTH)]
@@ -119,6 +137,11 @@ def markdown_table(record: Mapping[str, Any]) -> str:
 
     Raises:
         ArtifactError: The record is incomplete.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> print(markdown_table(example_record()).splitlines()[4])
+        | ndcg@10 | 0.420 | 0.451 | 0.615 | +0.196 | -0.023 to +0.418 | 0.500 | 2/3/1 |
     """
     record = Record.of(record)
     parts = []
@@ -143,6 +166,11 @@ def latex_table(record: Mapping[str, Any]) -> str:
 
     Raises:
         ArtifactError: The record is incomplete.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> print(latex_table(example_record()).splitlines()[3])
+        metric & base & BM25 & tuned & change & 95 \% interval & p & w/t/l \\
     """
     every = blocks(record)
     columns = every[0].columns
@@ -190,16 +218,28 @@ def _block(
 
 
 def _text_block(block: Block) -> str:
-    columns = list(block.columns)
-    first = max(len(name) for name in ["metric", *(row.metric for row in block.rows)])
-    widths = {name: max(len(name), *(len(row.cells[name]) for row in block.rows)) for name in columns}
+    columns, moved = list(block.columns), []
     for name in _OPTIONAL:
-        if first + sum(widths[kept] + 2 for kept in columns) > _WIDTH:
+        if len(_text_lines(block, columns)[0]) > _WIDTH:
             columns.remove(name)
-    lines = ["".join([f"{'metric':<{first}}", *(f"  {name:>{widths[name]}}" for name in columns)])]
-    for row in block.rows:
-        lines.append("".join([f"{row.metric:<{first}}", *(f"  {row.cells[name]:>{widths[name]}}" for name in columns)]))
-    return "\n".join([block.title, *lines])
+    # Baselines stand between base and tuned; those that do not fit get lines of their own below.
+    while len(_text_lines(block, columns)[0]) > _WIDTH and columns.index("tuned") > 1:
+        moved.append(columns.pop(columns.index("tuned") - 1))
+    lines = [block.title, *_text_lines(block, columns)]
+    for name in reversed(moved):
+        lines += ["", *_text_lines(block, [name])]
+    return "\n".join(lines)
+
+
+def _text_lines(block: Block, columns: Sequence[str]) -> list[str]:
+    header = Row("metric", {name: name for name in columns}, 0)
+    rows = [header, *block.rows]
+    first = max(len(row.metric) for row in rows)
+    widths = {name: max(len(row.cells[name]) for row in rows) for name in columns}
+    return [
+        "".join([f"{row.metric:<{first}}", *(f"  {row.cells[name]:>{widths[name]}}" for name in columns)])
+        for row in rows
+    ]
 
 
 def _is_bold(row: Row, column: str) -> bool:

@@ -5,8 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 METRICS = ["ndcg@10", "mrr@10", "recall@10", "recall@100", "accuracy@1"]
+
+
+@pytest.fixture
+def make_record():
+    return fake_record
+
+
+@pytest.fixture
+def make_texts():
+    return fake_texts
+
+
+@pytest.fixture
+def record():
+    return fake_record()
+
+
+@pytest.fixture
+def degenerate():
+    return degenerate_record()
 
 
 def fake_record(code: str = "ship", *, queries: int = 200, unseen: int = 80, seed: int = 0) -> dict[str, Any]:
@@ -140,7 +161,7 @@ def _selection(code, rng) -> dict[str, Any]:
     dev = [0.455, 0.512, 0.561, 0.602, 0.617, 0.609]
     chosen = 0 if code == "no-gain" else 4
     curve: list[dict[str, Any]] = [{"step": 0, "loss": None, "dev": dev[0]}]
-    for level, pull in enumerate(pulls[1:]):
+    for level in range(len(pulls) - 1):
         for at in range(12):
             loss = 2.4 - 0.3 * level - 0.35 * (1 - np.exp(-at / 3)) + 0.01 * rng.random()
             curve.append({"step": len(curve), "loss": float(loss), "dev": dev[level + 1] if at == 11 else None})
@@ -189,7 +210,8 @@ def fake_texts(record: dict[str, Any], *, most: int = 4) -> tuple[dict[str, str]
         pool = [f"lyft-{at:04d}" for at in rng.choice(2000, size=6, replace=False)]
         scores = np.sort(rng.uniform(0.3, 0.8, size=5))[::-1]
         one = [(pool[at], float(scores[at]), at == 3, f"[{pool[at]}] " + sentence * (1 + at % 3)) for at in range(5)]
-        other = [(pool[at], float(s), at == 3, f"[{pool[at]}] " + sentence) for s, at in zip(scores, [3, 5, 1, 0, 4])]
+        order = zip(scores, [3, 5, 1, 0, 4], strict=True)
+        other = [(pool[at], float(s), at == 3, f"[{pool[at]}] " + sentence) for s, at in order]
         gained = row["tuned"] >= row["base"]
         base, tuned = (one, other) if gained else (other, one)
         examples.append({"query_id": row["id"], "base": base, "tuned": tuned})

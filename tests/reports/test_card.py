@@ -1,0 +1,100 @@
+"""The card says what the adapter is, and its numpy code does what the adapter does."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from embertune.adapters import IdentityAdapter, LinearAdapter
+from embertune.adapters.artifact import save
+from embertune.reports.card import model_card
+
+
+def _python(card: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+
+
+def _run(code: str, folder, monkeypatch) -> dict:
+    monkeypatch.chdir(folder)
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("side", ["query", "both"])
+def test_numpy_alone_does_what_the_adapter_does(record, side, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    queries, documents = rng.normal(size=(2, 30, 256)).astype(np.float32)
+    adapter = LinearAdapter(side, pull=0.01, max_steps=3).fit(queries, documents)
+    names = _run(_python(model_card(record))[0], save(adapter, tmp_path / "adapter"), monkeypatch)
+    units = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    for one in ("query", "document"):
+        np.testing.assert_allclose(names["adapt"](units, one), adapter.transform(units, one), atol=1e-6)
+    assert names["queries"].shape == (1, 256)
+
+
+def test_the_identity_says_so_first_and_its_code_changes_nothing(make_record, tmp_path, monkeypatch):
+    card = model_card(make_record("no-gain"))
+    body = card.split("---\n")[2]
+    assert body.split("\n\n")[1].startswith("**This adapter is the identity: it changes nothing.**")
+    names = _run(_python(card)[0], save(IdentityAdapter(), tmp_path / "adapter"), monkeypatch)
+    np.testing.assert_array_equal(names["queries"], names["vectors"])
+
+
+def test_front_matter_is_for_the_hub_and_leaves_the_licence_open(record):
+    front = model_card(record).split("---\n")[1]
+    assert "library_name: embertune\n" in front
+    assert "- embedding-adapter\n" in front
+    assert "# license: name yours here" in front
+    assert "base_model" not in front  # wordllama's static model is no repository of this name
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "hub", "loaded"),
+    [
+        ("sentence-transformers", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", None),
+        ("sentence-transformers", "BAAI/bge-small-en", "BAAI/bge-small-en", None),
+        ("fastembed", "BAAI/bge-small-en", "BAAI/bge-small-en", None),
+        ("openai", "text-embedding-3-small", None, "openai/text-embedding-3-small"),
+        ("precomputed", "v.npz", None, ""),
+        ("function", "mine", None, ""),
+        ("static", "wordllama-l2_supercat_256", None, "static"),
+    ],
+)
+def test_the_encoder_is_named_so_that_it_loads(record, provider, model, hub, loaded):
+    record["encoder"] |= {"provider": provider, "model": model}
+    card = model_card(record)
+    assert re.findall(r'base_model: "(.*)"', card) == ([hub] if hub else [])
+    expected = f"{provider}/{model}" if loaded is None else loaded
+    assert re.findall(r'load_encoder\("(.*)"\)', card) == ([expected] if expected else [])
+    compile(_python(card)[1], "README.md", "exec")
+
+
+def test_prompts_and_normalisation_are_in_the_code_and_in_words(record):
+    record["encoder"] |= {"query_prompt": "query: ", "normalized": False}
+    card = model_card(record)
+    assert "load_encoder(\"static\", query_prompt='query: ', normalize=False)" in card
+    assert 'must be made with query prompt "query: "' in card
+
+
+def test_table_verdict_limits_and_origin(make_record):
+    record = make_record(unseen=0)
+    record["test_opened"] = 2
+    record["data"]["leakage"] = {"exact": 4, "near": None}
+    card = model_card(record)
+    assert f"**{record['verdict']['sentence']}**" in card
+    assert "| metric | base | BM25 | tuned | change | 95 % interval | p | w/t/l |" in card
+    assert "- Not measured on documents without training queries: no test query asks for one." in card
+    assert "- The test split was opened 2 times, so its numbers may be too good." in card
+    assert "- 4 test queries are equal to a training query, so the numbers may be too good." in card
+    assert record["data"]["fingerprint"] in card
+    assert "embertune 0.1.0" in card
+
+
+def test_a_name_cannot_open_a_tag_or_a_heading(record):
+    record["name"] = "x\n# <script>alert(1)</script>"
+    card = model_card(record)
+    assert "<script>" not in card
+    assert "# x # &lt;script>alert(1)&lt;/script>: embedding adapter\n" in card
