@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from embertune.reports.tables import blocks, latex_table, markdown_table, text_table
+from embertune.reports.tables import blocks, latex_table, markdown_table, remarks, text_table
 
 
 @pytest.fixture
@@ -36,7 +36,8 @@ def test_text(small):
         "metric    base  tuned  change     95 % interval       p  w/t/l\n"
         "ndcg@10  0.400  0.500  +0.100  +0.050 to +0.150  <0.001  7/2/1\n"
         "mrr@10   0.500  0.488  -0.012  -0.020 to -0.001   0.030  1/5/4\n\n"
-        "documents without training queries (unseen): no test queries"
+        "documents without training queries (unseen): no test queries\n\n"
+        "BM25 alone has the higher ndcg@10 here: 0.550, tuned 0.500."
     )
 
 
@@ -84,6 +85,16 @@ def test_text_fits_a_terminal_whatever_the_number_of_baselines(record, baselines
     assert max(map(len, lines)) <= 100
     assert "95 % interval" in lines[3]
     assert all(f"baseline{at}" in text_table(record) for at in range(baselines))
+
+
+def test_a_baseline_that_is_better_is_named(record):
+    assert remarks(record) == []
+    record["baselines"]["bm25"]["ndcg@10"] = 0.8
+    note = f"BM25 alone has the higher ndcg@10 here: 0.800, tuned {record['tuned']['ndcg@10']:.3f}."
+    assert remarks(record) == [note]
+    assert text_table(record).endswith(note)
+    record["baselines"]["bm25"] = {}
+    assert remarks(record) == []
 
 
 def test_a_candidate_that_was_not_kept_is_called_so(record):

@@ -126,7 +126,10 @@ def _ranking(hits: Sequence[Sequence[Any]], was: Mapping[str, int] | None) -> Ma
     for rank, (document, similarity, is_relevant, text) in enumerate(hits, start=1):
         line = [element("span", f"{rank}.")]
         line += [element("strong", "relevant")] if is_relevant else []
-        line += [element("span", clip(str(document), 60)), element("span", f"cosine {similarity:.3f}")]
+        line += [
+            element("span", clip(str(document), 24), title=str(document)),
+            element("span", f"cosine {similarity:.3f}"),
+        ]
         if was is not None:
             line.append(element("span", _moved(was.get(document), rank)))
         items.append(

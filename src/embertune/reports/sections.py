@@ -8,7 +8,7 @@ from typing import Any
 
 from embertune.reports.markup import Markup, element, facts, scroll_table, table
 from embertune.reports.record import Record
-from embertune.reports.tables import LEGEND, Block, Row, blocks, candidate_note
+from embertune.reports.tables import LEGEND, Block, Row, blocks, remarks
 from embertune.reports.words import change, clip, count, encoder_name, p_value, params, score, seconds, typeset
 
 __all__ = ["comparison", "data_notes", "groups", "heading", "reproduction", "tried"]
@@ -29,12 +29,13 @@ def heading(record: Record) -> list[Markup]:
     headline, rest = split_sentence(verdict["sentence"])
     line = f"Embertune report · {record['data']['name']} · {encoder_name(record['encoder'])} · {record['created'][:10]}"
     lead = [element("p", typeset(rest), class_="lead")] if rest else []
+    warnings = [element("li", element("strong", note)) for note in remarks(record)]
     reasons = [element("li", typeset(_capital(part.rstrip(".")))) for part in verdict["reason"].split("; ") if part]
     return [
         element("p", line, class_="eyebrow"),
         element("div", element("h1", typeset(headline)), *lead, class_=f"verdict {verdict['code']}"),
         _key_numbers(record),
-        *([element("ul", *reasons, class_="reasons")] if reasons else []),
+        *([element("ul", *warnings, *reasons, class_="reasons")] if warnings or reasons else []),
     ]
 
 
@@ -60,11 +61,10 @@ def comparison(record: Record) -> list[Markup]:
     Example:
         >>> from embertune.reports.record import example_record
         >>> len(comparison(example_record()))
-        3
+        2
     """
-    block, note = blocks(record)[0], candidate_note(record)
-    warning = [element("p", element("strong", _capital(note)))] if note else []
-    return [*warning, _block_table(block, record["primary"]), element("p", _capital(LEGEND), class_="quiet")]
+    block = blocks(record)[0]
+    return [_block_table(block, record["primary"]), element("p", _capital(LEGEND), class_="quiet")]
 
 
 def groups(record: Record) -> list[Markup]:

@@ -10,7 +10,7 @@ from typing import Any
 from embertune.reports.record import Record
 from embertune.reports.words import change, clip, encoder_name, p_value, queries, score, system_name
 
-__all__ = ["LEGEND", "Block", "Row", "blocks", "candidate_note", "latex_table", "markdown_table", "text_table"]
+__all__ = ["LEGEND", "Block", "Row", "blocks", "latex_table", "markdown_table", "remarks", "text_table"]
 
 LEGEND = (
     "change: mean over the test queries of tuned minus base, with its 95 % interval (paired bootstrap); "
@@ -89,20 +89,35 @@ def blocks(record: Mapping[str, Any]) -> list[Block]:
     return [everything, *groups]
 
 
-def candidate_note(record: Record) -> str:
-    """Say what "tuned" stands for where what was trained is not what was kept; empty where it is.
+def remarks(record: Mapping[str, Any]) -> list[str]:
+    """Say what a reader of the table must not miss: a candidate that was not kept, a baseline that is better.
 
     A verdict other than "ship" keeps the identity, while the table shows what was measured of the candidate.
 
+    Args:
+        record: A `Record`, or its values.
+
+    Raises:
+        ArtifactError: The record is incomplete.
+
     Example:
         >>> from embertune.reports.record import example_record
-        >>> candidate_note(example_record())
-        '"tuned" is the candidate that was measured and not kept: the saved adapter is the identity.'
+        >>> remarks(example_record())
+        ['"tuned" is the candidate that was measured and not kept: the saved adapter is the identity.']
     """
+    record = Record.of(record)
+    primary, said = record["primary"], []
     candidate = record.get("candidate") or record["adapter"]
-    if record["adapter"]["type"] != "identity" or candidate.get("type") == "identity":
-        return ""
-    return '"tuned" is the candidate that was measured and not kept: the saved adapter is the identity.'
+    if record["adapter"]["type"] == "identity" and candidate.get("type") != "identity":
+        said.append('"tuned" is the candidate that was measured and not kept: the saved adapter is the identity.')
+    tuned = record["tuned"][primary]
+    for name, means in (record.get("baselines") or {}).items():
+        theirs = means.get(primary) or 0.0
+        if theirs > tuned:
+            said.append(
+                f"{system_name(name)} alone has the higher {primary} here: {score(theirs)}, tuned {score(tuned)}."
+            )
+    return said
 
 
 def text_table(record: Mapping[str, Any]) -> str:
@@ -126,7 +141,7 @@ def text_table(record: Mapping[str, Any]) -> str:
     parts = [clip(f"{record['data']['name']} · {encoder_name(record['encoder'])}", _WIDTH)]
     for block in blocks(record):
         parts.append(_text_block(block) if block.rows else block.title)
-    return "\n\n".join(filter(None, [*parts, candidate_note(record)]))
+    return "\n\n".join([*parts, *remarks(record)])
 
 
 def markdown_table(record: Mapping[str, Any]) -> str:
@@ -153,7 +168,7 @@ def markdown_table(record: Mapping[str, Any]) -> str:
             cells = [f"**{row.cells[name]}**" if _is_bold(row, name) else row.cells[name] for name in block.columns]
             lines.append(_markdown_line([row.metric, *cells]))
         parts.append("\n".join(lines))
-    return "\n\n".join(filter(None, [*parts, candidate_note(record), _capital(LEGEND)])) + "\n"
+    return "\n\n".join([*parts, *remarks(record), _capital(LEGEND)]) + "\n"
 
 
 def latex_table(record: Mapping[str, Any]) -> str:
