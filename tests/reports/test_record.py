@@ -134,6 +134,11 @@ def test_a_refused_write_leaves_what_stood_there_and_no_litter(record, tmp_path,
     assert [entry.name for entry in tmp_path.iterdir()] == ["record.json"]
 
 
+def test_half_a_surrogate_pair_survives(record, tmp_path):
+    record["queries"][0]["id"] = "q\udc80"
+    assert Record.read(Record(record).write(tmp_path / "record.json")).to_dict() == record
+
+
 def test_a_missing_folder_is_a_storage_error(record, tmp_path):
     with pytest.raises(StorageError, match="No such file or directory"):
         Record(record).write(tmp_path / "absent" / "record.json")

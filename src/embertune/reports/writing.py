@@ -33,8 +33,9 @@ def write_whole(path: str | Path, text: str) -> Path:
     staging: str | None = None
     try:
         handle, staging = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        # newline="" keeps the bytes the same on every system, so that two machines write equal files.
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        # newline="" keeps the bytes the same on every system, so that two machines write equal files. Half a
+        # surrogate pair, which broken texts hold, has no UTF-8; its escape is what JSON would write, too.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
