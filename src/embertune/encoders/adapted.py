@@ -69,7 +69,7 @@ class AdaptedEncoder:
     Example:
         >>> from embertune.adapters.identity import IdentityAdapter
         >>> from embertune.encoders.hashing import HashingEncoder
-        >>> encoder = AdaptedEncoder(HashingEncoder(), IdentityAdapter())
+        >>> encoder = HashingEncoder() | IdentityAdapter()
         >>> encoder.encode_query(["a question"]).shape
         (1, 64)
     """

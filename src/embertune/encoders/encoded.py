@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from embertune.adapters.base import Adapter
 from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.dataset import Dataset
+from embertune.encoders.adapted import AdaptedEncoder
 from embertune.encoders.base import Encoder, Side, TextEncoder
 from embertune.encoders.precomputed import PrecomputedEncoder
 from embertune.errors import DataError, EncoderError
@@ -35,6 +37,18 @@ class Encoded:
     document_ids: tuple[str, ...]
     documents: Vectors
     seconds: float
+
+    def adapted(self, adapter: Adapter) -> Encoded:
+        """Give the same data set behind an adapter; nothing is embedded again.
+
+        Args:
+            adapter: Fitted on vectors of this encoder.
+        """
+        return replace(
+            self,
+            queries=adapter.transform(self.queries, "query"),
+            documents=adapter.transform(self.documents, "document"),
+        )
 
 
 def encode_dataset(encoder: Encoder, dataset: Dataset, *, progress: Progress = silent) -> Encoded:
@@ -62,6 +76,8 @@ def encode_dataset(encoder: Encoder, dataset: Dataset, *, progress: Progress = s
         >>> encoded.queries.shape, encoded.documents.shape
         ((2, 64), (2, 64))
     """
+    if isinstance(encoder, AdaptedEncoder):
+        return encode_dataset(encoder.encoder, dataset, progress=progress).adapted(encoder.adapter)
     started = time.perf_counter()
     query_ids, document_ids = tuple(dataset.queries), tuple(dataset.corpus)
     if isinstance(encoder, PrecomputedEncoder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,10 @@ from embertune.encoders.base import Side
 from embertune.encoders.spec import EncoderSpec
 from embertune.encoders.vector_files import VectorTable, read_tables
 from embertune.errors import EncoderError
+
+if TYPE_CHECKING:
+    from embertune.adapters.base import Adapter
+    from embertune.encoders.adapted import AdaptedEncoder
 
 __all__ = ["PrecomputedEncoder"]
 
@@ -77,6 +82,12 @@ class PrecomputedEncoder:
         self._refuse(np.logical_not(np.isfinite(vectors).all(axis=1)), ids, kind, "NaN or infinite values")
         self._refuse(np.logical_not(vectors.any(axis=1)), ids, kind, "only zeros")
         return normalize(vectors)
+
+    def __or__(self, adapter: Adapter) -> AdaptedEncoder:
+        """Give this encoder with an adapter behind it, as ``encoder | adapter``."""
+        from embertune.encoders.adapted import AdaptedEncoder
+
+        return AdaptedEncoder(self, adapter)
 
     def encode_query(self, texts: Sequence[str]) -> Vectors:
         """Refuse: there is no model here, only vectors by id.

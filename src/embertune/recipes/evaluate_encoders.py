@@ -15,7 +15,7 @@ from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
 from embertune.encoders.adapted import check_adapter_fits
 from embertune.encoders.base import Encoder
-from embertune.encoders.encoded import Encoded, encode_dataset
+from embertune.encoders.encoded import encode_dataset
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError
 from embertune.evaluation.baselines import bm25_run
@@ -115,7 +115,7 @@ def judge(
         progress("judge", at, len(named))
         # Some encoders know their dimension and revision only now.
         check_adapter_fits(adapter, loaded.spec, name)
-        evaluations[name] = evaluate(chosen.qrels, retrieve(_adapted(encoded, adapter), _DEPTH, name=name), METRICS)
+        evaluations[name] = evaluate(chosen.qrels, retrieve(encoded.adapted(adapter), _DEPTH, name=name), METRICS)
     comparison = compare(evaluations, groups=groups, seed=seed, primary="ndcg@10") if named else None
     evaluations["bm25"] = evaluate(chosen.qrels, bm25_run(chosen.corpus, chosen.queries, top_k=_DEPTH), METRICS)
     return Judged(evaluations, comparison, notes)
@@ -127,16 +127,6 @@ def _named(adapters: Sequence[Adapter | str | Path]) -> dict[str, Adapter]:
         name = f"adapter {at}" if isinstance(adapter, Adapter) else str(adapter)
         named[name] = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
     return named
-
-
-def _adapted(encoded: Encoded, adapter: Adapter) -> Encoded:
-    return Encoded(
-        encoded.query_ids,
-        adapter.transform(encoded.queries, "query"),
-        encoded.document_ids,
-        adapter.transform(encoded.documents, "document"),
-        encoded.seconds,
-    )
 
 
 def _judged_queries(
