@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypedDict, cast, 
 
 import numpy as np
 
-from embertune.adapters.base import Adapter
 from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.encoders.batching import pack, run_batches
@@ -23,11 +22,10 @@ from embertune.encoders.spec import EncoderSpec
 from embertune.errors import ConfigError, DataError, EncoderError
 
 if TYPE_CHECKING:
-    from embertune.encoders.adapted import AdaptedEncoder
+    pass
 
 if TYPE_CHECKING:
-    from embertune.adapters.base import Adapter
-    from embertune.encoders.adapted import AdaptedEncoder
+    pass
 
 __all__ = ["CommonOptions", "Encoder", "Side", "TextEncoder"]
 
@@ -124,12 +122,6 @@ class TextEncoder(ABC):
         """Provider, model, dimension and prompts; the dimension is known at the latest after the first text."""
         return self._spec
 
-    def __or__(self, adapter: Adapter) -> AdaptedEncoder:
-        """Give this encoder with an adapter behind it, as ``encoder | adapter``."""
-        from embertune.encoders.adapted import AdaptedEncoder
-
-        return AdaptedEncoder(self, adapter)
-
     def encode_query(self, texts: Sequence[str]) -> Vectors:
         """Embed queries.
 
@@ -177,16 +169,6 @@ class TextEncoder(ABC):
         rows = [vectors.get(text, empty) for text in texts]
         result = np.array(rows, dtype=np.float32).reshape(len(texts), -1 if rows else len(empty))
         return normalize(result) if self._spec.normalized else result
-
-    def __or__(self, adapter: Adapter) -> AdaptedEncoder:
-        """Put an adapter behind this encoder: ``encoder | adapter`` is an encoder itself.
-
-        Raises:
-            ArtifactError: The adapter was fitted on another encoder.
-        """
-        from embertune.encoders.adapted import AdaptedEncoder
-
-        return AdaptedEncoder(self, adapter) if isinstance(adapter, Adapter) else NotImplemented
 
     @abstractmethod
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
