@@ -1,4 +1,4 @@
-"""Check the judge itself: on data whose training labels are shuffled nothing may ship, and intervals must cover the truth.
+"""Check the judge: on shuffled training labels nothing may ship, and intervals must cover the truth.
 
     python benchmarks/aa_check.py [--data ../shared/data] [--count 200]
 

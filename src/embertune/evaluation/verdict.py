@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 __all__ = ["Evidence", "Verdict", "decide"]
@@ -49,11 +49,11 @@ class Evidence:
     queries: int
     wins: int
     losses: int
-    identity: bool
-    groups: Mapping[str, Mapping[str, float]]
-    headroom: Mapping[str, float]
-    seeds: tuple[float, ...]
-    to_settle: int | None
+    identity: bool = False
+    groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    headroom: Mapping[str, float] = field(default_factory=dict)
+    seeds: tuple[float, ...] = ()
+    to_settle: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,15 +98,15 @@ def decide(evidence: Evidence) -> Verdict:
         The verdict.
 
     Example:
-        >>> evidence = Evidence("ndcg@10", .5, .6, .05, .15, .001, 200, 60, 20, False, {}, {}, (.1,), None)
+        >>> evidence = Evidence("ndcg@10", .5, .6, .05, .15, .001, 200, 60, 20)
         >>> decide(evidence).code
         'ship'
     """
     delta = evidence.tuned - evidence.base
     harmed = [name for name, group in evidence.groups.items() if _is_harmed(group)]
     measured = (
-        f"{evidence.metric} {evidence.base:.3f} → {evidence.tuned:.3f} ({delta:+.3f}, 95 % interval {evidence.low:+.3f} to "
-        f"{evidence.high:+.3f}, p = {evidence.p:.2g}, {evidence.queries} test queries)"
+        f"{evidence.metric} {evidence.base:.3f} → {evidence.tuned:.3f} ({delta:+.3f}, 95 % interval {evidence.low:+.3f} "
+        f"to {evidence.high:+.3f}, p = {evidence.p:.2g}, {evidence.queries} test queries)"
     )
     code, sentence = _code(evidence, delta, harmed, measured)
     return Verdict(code, sentence, _reason(evidence, harmed), {**asdict(evidence), "delta": delta})
@@ -148,9 +148,10 @@ def _reason(evidence: Evidence, harmed: list[str]) -> str:
                 f"[{group['low']:+.3f}, {group['high']:+.3f}]"
             )
     if evidence.headroom:
+        room = evidence.headroom
         said.append(
-            f"the base finds {evidence.headroom['recall@100']:.0%} of the answers in its top 100 at an MRR of "
-            f"{evidence.headroom['mrr']:.3f}, so reordering alone could win up to {evidence.headroom['reordering']:+.3f}"
+            f"the base finds {room['recall@100']:.0%} of the answers in its top 100 at an MRR of {room['mrr']:.3f}, "
+            f"so reordering alone could win up to {room['reordering']:+.3f}"
         )
     if len(evidence.seeds) > 1:
         low, high = min(evidence.seeds), max(evidence.seeds)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
@@ -19,7 +20,7 @@ from embertune.evaluation.baselines import bm25_run
 from embertune.evaluation.compare import Duel, compare_two
 from embertune.evaluation.cosines import EDGES, cosine_histogram
 from embertune.evaluation.evaluate import Evaluation, evaluate, evaluate_positions
-from embertune.evaluation.headroom import Headroom, headroom
+from embertune.evaluation.headroom import headroom
 from embertune.evaluation.holdout import Holdout
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.run import Run
@@ -100,36 +101,31 @@ def measure(
     test = holdout.open("the final comparison of the frozen encoder, the candidate and BM25")
     ids = [query for trial in trials for query in trial.test.queries]
     seen = {query for trial in trials for query in trial.seen}
-    judgments = Judgments.from_qrels(test.qrels, ids, encoded.document_ids)
     qrels = {query: test.qrels[query] for query in ids}
+    judgments = Judgments.from_qrels(qrels, ids, encoded.document_ids)
     base = _rank(trials, [IdentityAdapter()] * len(trials), encoded)
     tuned = _rank(trials, [choice.adapter for choice in choices], encoded)
     progress("judge on test", 1, 3)
-    lexical = bm25_run(test.corpus, {query: test.queries[query] for query in ids}, top_k=_DEPTH)
-    progress("judge on test", 2, 3)
     before, after = (
         evaluate(qrels, Run(name, tuple(ids), encoded.document_ids, ranked.positions, ranked.scores), METRICS)
         for name, ranked in (("base", base), ("tuned", tuned))
     )
-    bm25 = evaluate(qrels, lexical, METRICS)
-    groups = {
-        "seen": [query for query in ids if query in seen],
-        "unseen": [query for query in ids if query not in seen],
-    }
+    bm25 = evaluate(qrels, bm25_run(test.corpus, test.queries, top_k=_DEPTH), METRICS)
+    progress("judge on test", 2, 3)
+    groups = {"seen": [q for q in ids if q in seen], "unseen": [q for q in ids if q not in seen]}
     duel = compare_two(before, after, groups=groups, seed=seed, primary=config.metric)
     seeds = _seed_differences(trials, choices, encoded, judgments, base, config.metric)
-    identity = all(isinstance(choice.adapter, IdentityAdapter) for choice in choices)
-    evidence = _evidence(
-        duel, before, after, headroom(judgments, base.positions, config.metric), seeds, identity=identity
+    evidence = replace(
+        _evidence(duel, after.scores[config.metric] - before.scores[config.metric]),
+        identity=all(isinstance(choice.adapter, IdentityAdapter) for choice in choices),
+        headroom=headroom(judgments, base.positions, config.metric).to_dict(),
+        seeds=seeds,
     )
     rows = _query_rows(before, after, config.metric, seen)
     progress("judge on test", 3, 3)
     told = duel.to_dict()
     return Measured(
-        scores={
-            **{key: told[key] for key in ("base", "tuned", "delta", "groups")},
-            "baselines": {"bm25": bm25.means},
-        },
+        scores={key: told[key] for key in ("base", "tuned", "delta", "groups")} | {"baselines": {"bm25": bm25.means}},
         verdict=decide(evidence),
         queries=rows,
         seeds=seeds,
@@ -139,22 +135,9 @@ def measure(
     )
 
 
-def _evidence(
-    duel: Duel,
-    before: Evaluation,
-    after: Evaluation,
-    room: Headroom,
-    seeds: tuple[float, ...],
-    *,
-    identity: bool,
-) -> Evidence:
+def _evidence(duel: Duel, differences: npt.NDArray[np.float64]) -> Evidence:
     metric = duel.primary
     delta = duel.overall.delta[metric]
-    groups = {
-        name: {"n": group.n, **{key: getattr(group.delta[metric], key) for key in ("mean", "low", "high")}}
-        for name, group in duel.groups.items()
-        if group.n
-    }
     return Evidence(
         metric=metric,
         base=duel.overall.base[metric],
@@ -165,11 +148,12 @@ def _evidence(
         queries=duel.overall.n,
         wins=delta.wins,
         losses=delta.losses,
-        identity=identity,
-        groups=groups,
-        headroom=room.to_dict(),
-        seeds=seeds,
-        to_settle=queries_to_settle(after.scores[metric] - before.scores[metric]),
+        groups={
+            name: {"n": group.n, **{key: getattr(group.delta[metric], key) for key in ("mean", "low", "high")}}
+            for name, group in duel.groups.items()
+            if group.n
+        },
+        to_settle=queries_to_settle(differences),
     )
 
 

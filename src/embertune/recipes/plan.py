@@ -92,8 +92,8 @@ def make_plan(dataset: Dataset, split: SplitMethod | Split | None, *, seed: int)
     judged = [query for query in dataset.queries if any(grade > 0 for grade in dataset.qrels.get(query, {}).values())]
     if len(judged) < FEWEST_QUERIES:
         raise SplitError(
-            f"{dataset.name} has {len(judged)} {'query' if len(judged) == 1 else 'queries'} with a relevant document; at "
-            f"least {FEWEST_QUERIES} are needed to fit and to judge, and {_THREE_PARTS} or more to judge well. "
+            f"{dataset.name} has {len(judged)} {'query' if len(judged) == 1 else 'queries'} with a relevant document; "
+            f"at least {FEWEST_QUERIES} are needed to fit and to judge, and {_THREE_PARTS} or more to judge well. "
             "Add labelled queries."
         )
     dropped = len(dataset.queries) - len(judged)
