@@ -170,6 +170,16 @@ class TextEncoder(ABC):
         result = np.array(rows, dtype=np.float32).reshape(len(texts), -1 if rows else len(empty))
         return normalize(result) if self._spec.normalized else result
 
+    def __or__(self, adapter: Adapter) -> AdaptedEncoder:
+        """Put an adapter behind this encoder: ``encoder | adapter`` is an encoder itself.
+
+        Raises:
+            ArtifactError: The adapter was fitted on another encoder.
+        """
+        from embertune.encoders.adapted import AdaptedEncoder
+
+        return AdaptedEncoder(self, adapter)
+
     @abstractmethod
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
         """Embed at most `batch_size` distinct texts that are not empty; gives (n, d)."""
