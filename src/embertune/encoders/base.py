@@ -22,10 +22,8 @@ from embertune.encoders.spec import EncoderSpec
 from embertune.errors import ConfigError, DataError, EncoderError
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
-    pass
+    from embertune.adapters.base import Adapter
+    from embertune.encoders.adapted import AdaptedEncoder
 
 __all__ = ["CommonOptions", "Encoder", "Side", "TextEncoder"]
 
