@@ -104,7 +104,7 @@ def average_precision(ranked: Ranked, k: int | None = None) -> Scores:
     """
     found = ranked.gains[:, :k] > 0
     precisions = found.cumsum(axis=1) / np.arange(1, found.shape[1] + 1)
-    return _ratio(np.asarray((precisions * found).sum(axis=1), dtype=np.float64), ranked.n_relevant)
+    return _ratio(_summed(precisions * found), ranked.n_relevant)
 
 
 def recall(ranked: Ranked, k: int | None = None) -> Scores:
@@ -248,10 +248,12 @@ def _unknown(name: str, measure: str, cutoff: str) -> str:
 
 
 def _discounted(gains: Scores) -> Scores:
-    if not gains.shape[1]:
-        return np.zeros(len(gains))
-    # Summed from rank 1 on, whatever the depth: equal rankings score equal to the last bit, so a tie is a tie.
-    return np.asarray((gains / np.log2(np.arange(2, gains.shape[1] + 2))).cumsum(axis=1)[:, -1], dtype=np.float64)
+    return _summed(gains / np.log2(np.arange(2, gains.shape[1] + 2)))
+
+
+def _summed(parts: Scores) -> Scores:
+    """Sum along the ranks from the first on, so that what stands below a cutoff moves no bit: a tie is a tie."""
+    return np.asarray(parts.cumsum(axis=1)[:, -1] if parts.shape[1] else np.zeros(len(parts)), dtype=np.float64)
 
 
 def _hits(ranked: Ranked, k: int | None) -> Scores:
