@@ -10,7 +10,7 @@ import numpy as np
 
 from embertune.core.search import Positions
 from embertune.errors import ConfigError, DataError
-from embertune.evaluation.evaluate import Evaluation
+from embertune.evaluation.evaluate import Evaluation, counted
 from embertune.evaluation.metrics import Scores
 from embertune.evaluation.statistics import bootstrap_interval, holm, randomization_test
 
@@ -33,6 +33,11 @@ class Delta:
         wins: Queries that gained.
         ties: Queries that stayed.
         losses: Queries that lost.
+
+    Example:
+        >>> delta = Delta(mean=0.05, low=0.01, high=0.09, p=0.02, wins=30, ties=60, losses=10)
+        >>> delta.wins + delta.ties + delta.losses
+        100
     """
 
     mean: float
@@ -57,6 +62,10 @@ class Group:
         base: Metric -> mean.
         tuned: Metric -> mean.
         delta: Metric -> difference.
+
+    Example:
+        >>> Group(0, {}, {}, {}).to_dict()
+        {'n': 0, 'base': {}, 'tuned': {}, 'delta': {}}
     """
 
     n: int
@@ -86,6 +95,15 @@ class Duel:
         groups: On the queries of each group.
         gained: Ids of the queries that gained most in the primary metric, the largest gain first; at most 10.
         lost: Ids of those that lost most, the largest loss first; at most 10.
+
+    Example:
+        >>> from embertune.evaluation import Run, evaluate
+        >>> qrels = {"q": {"b": 1}}
+        >>> base = evaluate(qrels, Run.from_scores({"q": {"a": 2, "b": 1}}), "mrr")
+        >>> print(compare_two(base, base))
+        1 query; difference to base, its 95 % interval, p, queries that gained, stayed, lost
+        mrr  base   0.500
+             tuned  0.500  +0.000 [+0.000, +0.000]  1.0000  0 / 1 / 0
     """
 
     name: str
@@ -132,6 +150,14 @@ class Comparison:
         n: Number of queries.
         means: Metric -> mean of the baseline.
         duels: Contestant -> its comparison with the baseline; p is adjusted for their number (Holm).
+
+    Example:
+        >>> from embertune.evaluation import Run, evaluate
+        >>> qrels = {"q": {"b": 1}}
+        >>> runs = {"base": {"q": {"a": 2, "b": 1}}, "tuned": {"q": {"a": 1, "b": 2}}}
+        >>> comparison = compare({name: evaluate(qrels, Run.from_scores(run), "mrr") for name, run in runs.items()})
+        >>> comparison.baseline, comparison.means, comparison.duels["tuned"].overall.tuned
+        ('base', {'mrr': 0.5}, {'mrr': 1.0})
     """
 
     baseline: str
@@ -313,10 +339,10 @@ def _adjusted(duels: dict[str, Duel]) -> dict[str, Duel]:
 
 
 def _text(baseline: str, n: int, means: Mapping[str, float], duels: Mapping[str, Duel]) -> str:
-    lines = [f"{n} queries; difference to {baseline}, its 95 % interval, p, queries that gained, stayed, lost"]
+    lines = [f"{counted(n)}; difference to {baseline}, its 95 % interval, p, queries that gained, stayed, lost"]
     lines += _table(baseline, means, {name: duel.overall for name, duel in duels.items()})
     for name, group in next(iter(duels.values())).groups.items():
-        lines += ["", f"{name}: {group.n} queries"]
+        lines += ["", f"{name}: {counted(group.n)}"]
         if group.n:
             lines += _table(baseline, group.base, {contestant: duel.groups[name] for contestant, duel in duels.items()})
     return "\n".join(lines)

@@ -60,7 +60,7 @@ class Evaluation:
     def __str__(self) -> str:
         """Show the means, and what was left out."""
         width = max(map(len, self.scores))
-        lines = [f"{self.name}, {len(self)} queries"]
+        lines = [f"{self.name}, {counted(len(self))}"]
         lines += [f"  {metric:<{width}}  {mean:.4f}" for metric, mean in self.means.items()]
         for count, what in (
             (self.n_unanswered, "unanswered, counted as 0"),
@@ -68,7 +68,7 @@ class Evaluation:
             (self.n_unjudged, "without judgements, left out"),
         ):
             if count:
-                lines.append(f"  {count} {'query' if count == 1 else 'queries'} {what}")
+                lines.append(f"  {counted(count)} {what}")
         return "\n".join(lines)
 
 
@@ -146,3 +146,13 @@ def evaluate_positions(judgments: Judgments, positions: Positions, metrics: str 
     """
     ranked = judgments.rank(positions)
     return {metric.name: metric.score(ranked) for metric in parse_metrics(metrics)}
+
+
+def counted(count: int) -> str:
+    """Give a number of queries in words that agree with it.
+
+    Example:
+        >>> counted(1), counted(2)
+        ('1 query', '2 queries')
+    """
+    return f"{count} {'query' if count == 1 else 'queries'}"

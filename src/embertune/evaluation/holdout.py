@@ -20,6 +20,10 @@ class Opening:
     Attributes:
         reason: Who looked, and why.
         when: ISO 8601, UTC.
+
+    Example:
+        >>> Opening("final comparison", "2026-01-31T12:00:00+00:00").reason
+        'final comparison'
     """
 
     reason: str

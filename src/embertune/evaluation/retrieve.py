@@ -63,6 +63,14 @@ def retrieve_positions(encoded: EncodedTexts, top_k: int = 100) -> Positions:
     Raises:
         ConfigError: `top_k` is below 1.
         DataError: Queries and documents have different dimensions.
+
+    Example:
+        >>> from embertune.data.dataset import Dataset
+        >>> from embertune.encoders.encoded import encode_dataset
+        >>> from embertune.encoders.hashing import HashingEncoder
+        >>> data = Dataset.from_pairs([("split a list", "split a list with slices"), ("open a file", "use open()")])
+        >>> retrieve_positions(encode_dataset(HashingEncoder(), data), top_k=1)[0].tolist()
+        [0]
     """
     return _search(encoded, top_k)[0]
 
