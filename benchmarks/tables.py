@@ -1,0 +1,115 @@
+"""Make the tables of README.md and benchmarks/README.md from benchmarks/results/*.json.
+
+python benchmarks/tables.py            write them
+python benchmarks/tables.py --check    fail if they are not what the results say
+"""
+
+import argparse
+import json
+import sys
+from itertools import groupby
+from pathlib import Path
+
+HERE = Path(__file__).parent
+START, END = "<!-- benchmarks:start -->", "<!-- benchmarks:end -->"
+ENCODERS = {"minilm": "all-MiniLM-L6-v2", "static": "static (default)"}
+SPLITS = {"given": "given", "by-document": "unseen documents"}
+
+
+def read(name):
+    path = HERE / "results" / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def row_key(row):
+    return row["set"], row["encoder"], row["split"]
+
+
+def mean(rows, key):
+    return sum(row[key] for row in rows) / len(rows)
+
+
+def short_table(rows):
+    """One line per set, encoder and kind of split; splits by document are averaged."""
+    lines = ["| data | encoder | test | base | BM25 | tuned | change | verdict |", "|---|---|---|--:|--:|--:|--:|---|"]
+    for (name, encoder, split), group in groupby(rows, row_key):
+        found = list(group)
+        base, bm25, tuned = (mean(found, key) for key in ("base", "bm25", "tuned"))
+        verdicts = ", ".join(sorted({row["verdict"] for row in found}))
+        where = SPLITS[split] + (f", mean of {len(found)} splits" if len(found) > 1 else "")
+        lines.append(f"| {name} | {ENCODERS[encoder]} | {where} | {base:.3f} | {bm25:.3f} | {tuned:.3f} | "
+                     f"{tuned - base:+.3f} | {verdicts} |")  # fmt: skip
+    return lines
+
+
+def long_table(rows):
+    """One line per run, with its interval, beside the figures of the first study."""
+    lines = [
+        "| data | encoder | split | seed | base | tuned | change, 95 % interval | seen | unseen | verdict | pull | "
+        "fit s | study |",
+        "|---|---|---|--:|--:|--:|---|--:|--:|---|--:|--:|---|",
+    ]
+    for row in rows:
+        groups = [
+            "–" if group["mean"] is None else f"{group['mean']:+.3f} ({group['n']})" for group in row["groups"].values()
+        ]
+        lines.append(
+            f"| {row['set']} | {ENCODERS[row['encoder']]} | {row['split']} | {row['seed']} | {row['base']:.3f} | "
+            f"{row['tuned']:.3f} | {row['tuned'] - row['base']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] | "
+            f"{groups[0]} | {groups[1]} | {row['verdict']} | {row['chosen'].get('pull', 'none')} | "
+            f"{row['seconds']['fit']:.1f} | {row['study']['base']:.3f} → {row['study']['tuned']:.3f} |"
+        )
+    return lines
+
+
+def aa_lines(report):
+    found = report["summary"]
+    lines = [
+        f"{found['data sets']} data sets whose training labels are shuffled: the verdict was `ship` for "
+        f"{found['ship']} ({found['ship'] / found['data sets']:.1%}).",
+        "",
+        "| adapter | intervals | cover the true difference | mean true difference |",
+        "|---|--:|--:|--:|",
+    ]
+    names = {"chosen": "what tuning chose, where it chose any", "shuffled": "fitted on shuffled labels, pull 0.1",
+             "true labels": "fitted on the true labels, pull 0.1"}  # fmt: skip
+    for key, name in names.items():
+        one = found[key]
+        lines.append(f"| {name} | {one['intervals']} | {one['share']:.1%} | {one['mean truth']:+.3f} |")
+    return lines
+
+
+def page(reach, aa):
+    parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
+             "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
+    if reach:
+        parts += ["## Tuning the query side", "", "`python benchmarks/reach.py`. \"study\" is base → tuned of the "
+                  "study before this project; its splits by document were others, so compare gains there.", "",
+                  *long_table(reach), ""]  # fmt: skip
+    if aa:
+        parts += ["## The judge, judged", "", "`python benchmarks/aa_check.py`", "", *aa_lines(aa), ""]
+    return "\n".join(parts)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if something would change")
+    check = parser.parse_args().check
+    reach, aa = read("reach.json"), read("aa.json")
+    readme = HERE.parent / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    head, rest = text.split(START)
+    _, tail = rest.split(END)
+    wanted = {
+        readme: "\n".join([head + START, "", *short_table(reach), "", END + tail]),
+        HERE / "README.md": page(reach, aa),
+    }
+    stale = [p for p, new in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != new]
+    if check and stale:
+        sys.exit(f"{', '.join(p.name for p in stale)} differ from the results. Type: python benchmarks/tables.py")
+    for path in stale:
+        path.write_text(wanted[path], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
