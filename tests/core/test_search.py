@@ -51,6 +51,19 @@ def test_equal_documents_rank_by_position_whatever_the_blocks(monkeypatch, dimen
         np.testing.assert_array_equal(scores, expected[1])
 
 
+@pytest.mark.parametrize("values", [2, 5, 10**6])
+@pytest.mark.parametrize("m", [128, 1000, 4096, 9001])
+@pytest.mark.parametrize("k", [1, 10, 31])
+def test_the_shortcut_for_small_k_misses_nothing(values, m, k):
+    random = np.random.default_rng(m + k)
+    queries = np.eye(9, dtype=np.float32)
+    documents = random.integers(-values, values, size=(m, 9)).astype(np.float32)
+    positions, scores = top_k(queries, documents, k)
+    expected_positions, expected_scores = whole_search(queries, documents, k)
+    np.testing.assert_array_equal(positions, expected_positions)
+    np.testing.assert_array_equal(scores, expected_scores)
+
+
 def test_a_query_alone_gets_the_ranking_it_gets_in_a_batch():
     queries, documents = vectors(3, 30, 96), vectors(4, 9001, 96, duplicates=3000)
     together, scores = top_k(queries, documents, 25)
