@@ -66,7 +66,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
         fitted().save(folder)
     assert (folder / "notes.txt").read_text() == "mine"
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match="holds a file, so it was left alone"):
+    with pytest.raises(StorageError, match="is a file, so it was left alone"):
         fitted().save(tmp_path / "file")
 
 
@@ -98,7 +98,7 @@ def test_damage_is_explained(tmp_path):
     folder = fitted().save(tmp_path / "a")
     weights = (folder / "adapter.safetensors").read_bytes()
     (folder / "adapter.safetensors").write_bytes(weights[: len(weights) // 2])
-    with pytest.raises(ArtifactError, match="is damaged: SafetensorError"):
+    with pytest.raises(ArtifactError, match="is damaged: Error while deserializing header"):
         load_adapter(folder)
     config = json.loads((folder / "config.json").read_text())
     for change, message in [

@@ -37,5 +37,5 @@ def test_generators_of_different_names_are_not_correlated():
 
 
 def test_a_negative_seed_is_refused():
-    with pytest.raises(ValueError, match="non-negative"):
+    with pytest.raises(ValueError, match="seed must be a whole number, 0 or more, got -1"):
         generator(-1, "x")

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.errors import ArtifactError, StorageError
 
-__all__ = ["FORMAT", "check_target", "load_adapter", "save"]
+__all__ = ["FORMAT", "check_target", "load_adapter", "save", "write_adapter", "write_folder"]
 
 FORMAT = 1
 
@@ -36,11 +37,9 @@ _TYPES: dict[str, type[Adapter]] = {adapter.type: adapter for adapter in (Identi
 def save(adapter: Adapter, folder: str | Path) -> Path:
     """Write an adapter as a folder, whole or not at all.
 
-    An earlier artefact of that name is replaced only once the new one lies complete beside it.
-
     Args:
         adapter: A fitted adapter.
-        folder: Where to; its parent must exist.
+        folder: Where to; an earlier artefact of that name is replaced.
 
     Returns:
         The folder.
@@ -49,7 +48,11 @@ def save(adapter: Adapter, folder: str | Path) -> Path:
         NotFittedError: The adapter is not fitted.
         StorageError: The folder holds something else, or the disk refused.
     """
-    target = check_target(folder)
+    return write_folder(folder, lambda staging: write_adapter(adapter, staging))
+
+
+def write_adapter(adapter: Adapter, folder: Path) -> None:
+    """Write the files of an adapter into an empty folder; see `write_folder` for how it gets its name."""
     tensors = {name: np.ascontiguousarray(array) for name, array in adapter.tensors().items()}
     config = {
         "format": FORMAT,
@@ -59,19 +62,38 @@ def save(adapter: Adapter, folder: str | Path) -> Path:
         "encoder": dict(adapter.encoder) if adapter.encoder else None,
         "library": f"embertune {version('embertune')}",
     }
+    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_tensors(tensors, folder / "adapter.safetensors")
+    # Both are made readable for their owner alone, which suits neither a server nor a colleague.
+    (folder / "adapter.safetensors").chmod(0o644)
+    folder.chmod(0o755)
+    for name, text in adapter.attachments.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def write_folder(folder: str | Path, fill: Callable[[Path], None]) -> Path:
+    """Put a folder in place whole, or not at all.
+
+    An earlier artefact of that name is replaced only once the new one lies complete beside it.
+
+    Args:
+        folder: Where to; made with its parents if absent.
+        fill: Writes everything into the empty folder that it is given.
+
+    Returns:
+        The folder.
+
+    Raises:
+        StorageError: The folder holds something else, or the disk refused.
+    """
+    target = check_target(folder)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
         raise _refused(target, error) from None
     try:
-        (staging / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        save_tensors(tensors, staging / "adapter.safetensors")
-        for name, text in adapter.attachments.items():
-            (staging / name).write_text(text, encoding="utf-8")
-        # Both are made readable for their owner alone, which suits neither a server nor a colleague.
-        (staging / "adapter.safetensors").chmod(0o644)
-        staging.chmod(0o755)
+        fill(staging)
         _swap(staging, target)
     except (OSError, SafetensorError) as error:
         raise _refused(target, error) from None
@@ -87,15 +109,25 @@ def check_target(folder: str | Path) -> Path:
         StorageError: Something else stands there, or its parent cannot be written to.
     """
     target = Path(folder).expanduser()
-    if target.exists() and not _may_replace(target):
+    try:
+        if target.is_symlink():
+            target = target.resolve()
+        if Path.cwd().is_relative_to(target.resolve()):
+            raise StorageError(
+                f"{str(folder)!r} is the folder you are in, or one around it, which cannot be replaced. "
+                "Name another folder, such as my-adapter."
+            )
+        found = _strangers(target) if target.exists() else ""
+    except (OSError, RuntimeError) as error:  # pathlib calls a circle of links a RuntimeError
+        raise error if isinstance(error, StorageError) else _refused(target, error) from None
+    if found:
         raise StorageError(
-            f"{target} exists and holds {_strangers(target)}, so it was left alone: only a saved adapter is replaced. "
-            "Name another folder."
+            f"{target} exists and {found}, so it was left alone: only a saved adapter is replaced. Name another folder."
         )
     parent = next(place for place in (target.absolute().parent, *target.absolute().parents) if place.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise StorageError(
-            f"{parent} is not a folder that can be written to, so {target} cannot be made. Name another."
+            f"{parent} is not a folder that can be written to, so {target} cannot be made. Name another folder."
         )
     return target
 
@@ -125,15 +157,15 @@ def load_adapter(folder: str | Path) -> Adapter:
         tensors = load_file(source / "adapter.safetensors")
         adapter_class = _TYPES[config["type"]]
         adapter = adapter_class.from_tensors(tensors, {name: config[name] for name in adapter_class.param_names()})
-        adapter.encoder = config.get("encoder")
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(
-            f"{source} is damaged: {type(error).__name__}: {error}. Save the adapter again, or tune again."
-        ) from None
+        if adapter.dimension != config["dimension"]:
+            raise ValueError(f"config.json says {config['dimension']} dimensions, the weights have {adapter.dimension}")
+        adapter.encoder = _encoder(config["encoder"])
+    except KeyError as error:
+        raise _damaged(source, f"{error} is missing") from None
+    except (OSError, SafetensorError, TypeError, ValueError) as error:
+        raise _damaged(source, error) from None
     adapter.attachments = {
-        name: (source / name).read_text(encoding="utf-8")
-        for name in ("record.json", "README.md")
-        if (source / name).is_file()
+        name: _read_text(source, name) for name in ("record.json", "README.md") if (source / name).is_file()
     }
     return adapter
 
@@ -146,16 +178,19 @@ def _read_config(source: Path) -> dict[str, Any]:
             f"{source} is not a saved adapter: config.json was not found there. "
             "Make one with: embertune tune DATA --encoder ENCODER --out FOLDER"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{source / 'config.json'} is not JSON: {error}. Save the adapter again.") from None
-    if not isinstance(config, dict) or not isinstance(config.get("format"), int):
-        raise ArtifactError(f"{source / 'config.json'} has no format number, so it is not a saved adapter.")
+    if not isinstance(config, dict) or type(config.get("format")) is not int or config["format"] < 1:
+        raise ArtifactError(
+            f"{source / 'config.json'} has no format number, so it is not a saved adapter. "
+            "Make one with: embertune tune DATA --encoder ENCODER --out FOLDER"
+        )
     if config["format"] > FORMAT:
         raise ArtifactError(
             f"{source} has format {config['format']}; this version reads up to {FORMAT}. "
             "Upgrade with: pip install -U embertune"
         )
-    if config.get("type") not in _TYPES:
+    if not isinstance(config.get("type"), str) or config["type"] not in _TYPES:
         raise ArtifactError(
             f"{source} holds an adapter of type {config.get('type')!r}; known are {', '.join(sorted(_TYPES))}. "
             "Upgrade with: pip install -U embertune"
@@ -163,16 +198,37 @@ def _read_config(source: Path) -> dict[str, Any]:
     return config
 
 
-def _may_replace(target: Path) -> bool:
-    return target.is_dir() and not _strangers(target)
+def _encoder(found: Any) -> Mapping[str, Any] | None:
+    if found is None or isinstance(found, Mapping):
+        return found
+    raise ValueError(f"the encoder in config.json is {found!r}, expected an object")
+
+
+def _read_text(source: Path, name: str) -> str:
+    try:
+        return (source / name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise _damaged(source, f"{name} cannot be read: {error}") from None
+
+
+def _damaged(source: Path, reason: object) -> ArtifactError:
+    return ArtifactError(f"{source} is damaged: {reason}. Save the adapter again, or tune again.")
 
 
 def _strangers(target: Path) -> str:
-    """Name up to three things in a folder that no saved adapter has; empty where there are none."""
+    """Say what in a place is not a saved adapter's, up to three things; empty where an adapter may replace it all."""
     if not target.is_dir():
-        return "a file"
-    found = sorted(entry.name for entry in target.iterdir() if entry.name not in _NAMES)
-    return ", ".join(found[:3])
+        return "is a file"
+    names = {entry.name for entry in target.iterdir()}
+    if "adapter.safetensors" in names:
+        inside = target / "candidate"
+        deeper = (
+            {f"candidate/{entry.name}" for entry in inside.iterdir() if entry.name not in _NAMES}
+            if inside.is_dir()
+            else set()
+        )
+        names = (names - _NAMES) | deeper
+    return f"holds {', '.join(sorted(names)[:3])}" if names else ""
 
 
 def _swap(staging: Path, target: Path) -> None:

@@ -14,7 +14,7 @@ from embertune.adapters.solvers.contrastive import InfoNCE, principal_directions
 from embertune.adapters.solvers.lbfgs import minimize
 from embertune.core.random import generator
 from embertune.core.vectors import Vectors, normalize
-from embertune.errors import ConfigError
+from embertune.errors import ConfigError, DataError
 
 __all__ = ["LinearAdapter"]
 
@@ -158,11 +158,24 @@ class LinearAdapter(Adapter):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, npt.NDArray[np.float32]], params: Mapping[str, Any]) -> Self:
-        """Build a fitted adapter from W per side and the constructor's arguments."""
+        """Build a fitted adapter from W per side and the constructor's arguments.
+
+        Raises:
+            ConfigError: A parameter is impossible.
+            DataError: A matrix is not square and finite, or the two differ in dimension.
+        """
         adapter = cls(**params)
+        adapter._check([adapter.pull])
         adapter.coef_ = tensors["query"]
+        shapes = {"query": (len(adapter.coef_), len(adapter.coef_))}
         if adapter.side == "both":
             adapter.document_coef_ = tensors["document"]
+            shapes["document"] = shapes["query"]
+        for side, shape in shapes.items():
+            if tensors[side].shape != shape:
+                raise DataError(f"the {side} matrix has shape {tensors[side].shape}, expected {shape}")
+            if not np.isfinite(tensors[side]).all():
+                raise DataError(f"the {side} matrix holds NaN or infinite values")
         return adapter
 
     coef_: Vectors

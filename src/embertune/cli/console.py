@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from embertune.errors import StorageError
+
 __all__ = ["Console", "emit"]
 
 # A terminal is redrawn at most ten times a second; a log gets a line every two seconds at most.
@@ -23,11 +25,17 @@ def emit(text: object, data: Any, *, as_json: bool) -> None:
         text: Anything whose ``str`` is for people.
         data: The same as JSON-able values.
         as_json: Which of the two.
+
+    Raises:
+        StorageError: What stands behind stdout is full or gone.
     """
-    if as_json:
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo(str(text))
+    said = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) if as_json else str(text)
+    try:
+        click.echo(said)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(f"The result could not be printed: {error.strerror or error}.") from None
 
 
 class Console:
@@ -48,7 +56,8 @@ class Console:
         if now - self._drawn < (_REDRAW_SECONDS if self._moving else _LOG_SECONDS) and not finished:
             return
         self._drawn = now
-        line = f"{stage}: {done:,}" + (f" of {total:,}" if total is not None else "")
+        line = stage + (f": {done:,}" if done or total is not None else "")
+        line += f" of {total:,}" if total is not None else ""
         elapsed = now - self._started
         if total and 0 < done < total and elapsed > 1:
             line += f", {elapsed / done * (total - done):.0f} s left"

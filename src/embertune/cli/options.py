@@ -60,7 +60,8 @@ def make_encoder(options: dict[str, Any]) -> Encoder:
         "document_prompt": options.pop("document_prompt"),
         "dimensions": options.pop("dimensions"),
         "api_base": options.pop("api_base"),
-        "cache": False if options.pop("no_cache") else None,
+        # Vectors from a file are never cached, so --no-cache asks nothing of them.
+        "cache": False if options.pop("no_cache") and not source.startswith("precomputed:") else None,
     }
     return load_encoder(source, **{key: value for key, value in named.items() if value is not None})
 
@@ -78,4 +79,8 @@ def read_dataset(path: str, columns: tuple[str, ...], progress: Progress) -> Dat
     if wrong:
         raise ConfigError(f"--columns takes ROLE=NAME, such as query=question; found {', '.join(map(repr, wrong))}.")
     progress(f"read {Path(path).name}", 0)
-    return load_dataset(path, columns=dict(column.split("=", 1) for column in columns) or None)
+    named: dict[str, list[str]] = {}
+    for column in columns:
+        role, _, name = column.partition("=")
+        named.setdefault(role, []).append(name)
+    return load_dataset(path, columns=named or None)

@@ -32,13 +32,18 @@ def as_vectors(values: Any, name: str = "vectors") -> Vectors:
         dtype('float32')
     """
     try:
-        array = np.ascontiguousarray(values, dtype=np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
+            array = np.ascontiguousarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise DataError(f"The {name} are not a matrix of numbers: {error}. Expected an array of shape (n, d).") from None
+        raise DataError(
+            f"The {name} are not a matrix of numbers: {error}. Expected an array of shape (n, d)."
+        ) from None
     if array.ndim != 2:
         raise DataError(f"The {name} have shape {np.shape(values)}. Expected two dimensions, (n, d): one row per text.")
     # A sum is finite when every term is, so the common case costs one pass and no mask.
-    if not np.isfinite(array.sum(dtype=np.float64)):
+    with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, which is not finite either
+        total = array.sum(dtype=np.float64)
+    if not np.isfinite(total):
         bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
         if len(bad):
             raise DataError(
@@ -61,6 +66,12 @@ def normalize(vectors: Vectors) -> Vectors:
         >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist()
         [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+    with np.errstate(over="ignore"):
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+    lengths = np.sqrt(squares.astype(np.float64))
+    # Squares of tiny or huge values leave the range of float32; few rows are like that, so only those are summed again.
+    extreme = np.flatnonzero((squares < 1e-30) | (squares > 1e30))
+    if len(extreme):
+        lengths[extreme] = np.linalg.norm(vectors[extreme].astype(np.float64), axis=1)
     lengths[lengths == 0] = 1
-    return np.asarray(vectors / lengths, dtype=np.float32)
+    return np.asarray(vectors / lengths[:, None].astype(vectors.dtype), dtype=np.float32)

@@ -74,7 +74,8 @@ def load_dataset(
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{str(path)[:200]!r} cannot be read: {error}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{str(path)[:200]!r} cannot be read: {reason}. {_KINDS}") from None
 
 
 def _load_folder(folder: Path, columns: Mapping[str, str | Sequence[str]] | None, name: str) -> Dataset:

@@ -8,7 +8,7 @@ from embertune.adapters.base import Adapter
 from embertune.core.vectors import Vectors
 from embertune.encoders.base import Encoder
 from embertune.encoders.spec import EncoderSpec
-from embertune.errors import ArtifactError
+from embertune.errors import ArtifactError, ConfigError
 
 __all__ = ["AdaptedEncoder", "check_adapter_fits"]
 
@@ -25,7 +25,10 @@ def check_adapter_fits(adapter: Adapter, spec: EncoderSpec, name: str = "This ad
         ArtifactError: Provider, model, revision, dimension, a prompt or the normalisation differ.
     """
     if adapter.encoder is not None:
-        trained = EncoderSpec.from_dict(adapter.encoder)
+        try:
+            trained = EncoderSpec.from_dict(adapter.encoder)
+        except ConfigError as error:
+            raise ArtifactError(f"{name} is damaged: {'; '.join(error.problems)}. Save the adapter again.") from None
         differences = trained.differences(spec)
         if differences:
             raise ArtifactError(

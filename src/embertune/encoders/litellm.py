@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ __all__ = ["LiteLLMEncoder"]
 
 _PREFERRED_BATCH = 512  # above this a request saves little, and more is lost when one fails
 _SAMPLE = 256
+_CLASS_NAMES = re.compile(r"\b[\w.]*(?:Error|Exception)(?: -|:) ")  # LiteLLM puts up to three before what was said
 _RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _TOKENIZER = "text-embedding-3-small"  # its tokenizer comes with LiteLLM; others would be downloaded
 
@@ -159,7 +161,7 @@ class LiteLLMEncoder(TextEncoder):
 
     def _translate(self, error: Exception, texts: list[str]) -> Exception:
         status = getattr(error, "status_code", None)
-        said = " ".join(scrub(str(error)).split())[:400]
+        said = _CLASS_NAMES.sub("", " ".join(scrub(str(error)).split()))[:400].rstrip(" .")
         tries = self._retrier.max_retries + 1
         if isinstance(error, self._litellm.UnsupportedParamsError):
             return EncoderError(f"{self._name} does not take one of the options: {said}. Leave it out.")
@@ -180,8 +182,9 @@ class LiteLLMEncoder(TextEncoder):
         if status == 404:
             return EncoderError(f"{self._name} was not found: {said}.{self._similar_models()}")
         if status in _RETRIED:
+            where = f" Check that a server listens at {scrub(self._api_base)}." if self._api_base else ""
             failed = EncoderError(
-                f"{self._name} failed {tries} times, last with: {said}. Run again to go on from the cache."
+                f"{self._name} failed {tries} times, last with: {said}.{where} Run again to go on from the cache."
             )
             return TryAgainError(failed, _retry_after(error))
         longest = max(texts, key=len)

@@ -78,7 +78,8 @@ class PrecomputedEncoder:
                 "ones, or check that the file was made from this data set."
             )
         rows = np.fromiter((table.rows[name] for name in ids), dtype=np.intp, count=len(ids))
-        vectors = np.asarray(table.vectors[rows], dtype=np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
+            vectors = np.asarray(table.vectors[rows], dtype=np.float32)
         self._refuse(np.logical_not(np.isfinite(vectors).all(axis=1)), ids, kind, "NaN or infinite values")
         self._refuse(np.logical_not(vectors.any(axis=1)), ids, kind, "only zeros")
         return normalize(vectors)

@@ -16,7 +16,7 @@ from embertune._optional import require
 from embertune.encoders.base import Side
 from embertune.errors import EncoderError
 
-__all__ = ["VectorTable", "read_tables"]
+__all__ = ["VectorTable", "load_array", "read_tables"]
 
 _ARRAYS: dict[Side, tuple[str, str]] = {"query": ("queries", "query_ids"), "document": ("corpus", "corpus_ids")}
 _SIDES: dict[str, Side] = {
@@ -93,9 +93,15 @@ def _read_npz(path: Path) -> dict[Side, VectorTable]:
                 return _tables(path, archive)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise EncoderError(
-            f"{path} ({path.stat().st_size} bytes) is damaged or no npz file: {error}. "
+            f"{path} ({path.stat().st_size} bytes) is damaged or no npz file: {_reason(error)}. "
             f"Copy or write it again with: {_SAVE}"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    # What numpy does not know it takes for a pickle, and advises to load that.
+    text = getattr(error, "strerror", None) or str(error)
+    return "its first bytes are those of another kind of file" if "pickle" in text else text
 
 
 def _tables(path: Path, archive: Any) -> dict[Side, VectorTable]:
@@ -136,7 +142,7 @@ def _member(path: Path, archive: Any, name: str) -> npt.NDArray[Any]:
 
 
 def _object_error(path: Path, name: str, error: ValueError) -> Exception:
-    if "object" not in str(error).lower():
+    if not any(words in str(error) for words in ("Object arrays", "Python objects")):
         return error
     return EncoderError(
         f"{path}: {name} is an array of Python objects, which only pickle could read, and pickle can run any code. "
@@ -145,7 +151,7 @@ def _object_error(path: Path, name: str, error: ValueError) -> Exception:
 
 
 def _read_npy(path: Path) -> VectorTable:
-    vectors = _load_npy(path)
+    vectors = load_array(path)
     candidates = [path.with_name(f"{path.stem}_ids{ending}") for ending in (".txt", ".json", ".npy")]
     ids_path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if ids_path is None:
@@ -157,7 +163,13 @@ def _read_npy(path: Path) -> VectorTable:
     return _table(path, path.name, vectors, ids_path.name, _read_ids(ids_path))
 
 
-def _load_npy(path: Path) -> npt.NDArray[Any]:
+def load_array(path: Path) -> npt.NDArray[Any]:
+    """Map an array on disk, of any shape and type but Python objects.
+
+    Raises:
+        EncoderError: The file is missing, damaged, or not one array.
+    """
+    _must_be_file(path)
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, EOFError, ValueError) as error:
@@ -165,14 +177,18 @@ def _load_npy(path: Path) -> npt.NDArray[Any]:
         if isinstance(found, EncoderError):
             raise found from None
         raise EncoderError(
-            f"{path} is damaged or no npy file: {error}. Write it again with: np.save(FILE, X)"
+            f"{path} is damaged or no npy file: {_reason(error)}. Write it again with: np.save(FILE, X)"
         ) from None
+    if isinstance(loaded, np.lib.npyio.NpzFile):
+        with loaded:
+            names = ", ".join(loaded.files[:3])
+        raise EncoderError(f"{path} holds several arrays ({names}). Expected one: np.save(FILE, X)")
     return np.asanyarray(loaded)
 
 
 def _read_ids(path: Path) -> npt.NDArray[Any]:
     if path.suffix == ".npy":
-        return _load_npy(path)
+        return load_array(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
         ids = text.splitlines() if path.suffix == ".txt" else json.loads(text)

@@ -17,12 +17,13 @@ from embertune.encoders.adapted import check_adapter_fits
 from embertune.encoders.base import Encoder
 from embertune.encoders.encoded import encode_dataset
 from embertune.encoders.registry import load_encoder
-from embertune.errors import ConfigError, DataError
+from embertune.errors import ArtifactError, ConfigError, DataError
 from embertune.evaluation.baselines import bm25_run
 from embertune.evaluation.compare import Comparison, compare
 from embertune.evaluation.evaluate import Evaluation, evaluate
 from embertune.evaluation.retrieve import retrieve
 from embertune.recipes.measure import METRICS
+from embertune.reports.record import Record
 
 __all__ = ["Judged", "judge"]
 
@@ -125,6 +126,8 @@ def _named(adapters: Sequence[Adapter | str | Path]) -> dict[str, Adapter]:
     named: dict[str, Adapter] = {}
     for at, adapter in enumerate(adapters, start=1):
         name = f"adapter {at}" if isinstance(adapter, Adapter) else str(adapter)
+        # Folders may be called like the two columns that stand beside them.
+        name = f"./{name}" if name in ("base", "bm25") else name
         named[name] = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
     return named
 
@@ -134,7 +137,7 @@ def _judged_queries(
 ) -> tuple[list[str], tuple[str, ...]]:
     ids = [query for query in dataset.queries if any(grade > 0 for grade in dataset.qrels.get(query, {}).values())]
     notes = []
-    trained = {name: record for name, adapter in adapters.items() if (record := _record_of(adapter, dataset))}
+    trained = {name: record for name, adapter in adapters.items() if (record := _record_of(name, adapter, dataset))}
     if part is not None:
         ids = ids if part == "all" else [query for query in ids if dataset.parts.get(query) == part]
         notes.append(f"The queries of part {part!r}, as was asked.")
@@ -146,7 +149,7 @@ def _judged_queries(
             if record["data"]["split"].get("kind", "three parts") != "three parts":
                 notes.append(f"{name} was fitted on every query of this data, so its figures here flatter it.")
                 continue
-            tested = {row["id"] for row in record["queries"]}
+            tested = {row["id"] for row in record.get("queries") or ()}
             ids = [query for query in ids if query in tested]
             notes.append(
                 f"{name} was tuned on this data: only the {len(tested)} test queries of its record are judged."
@@ -162,20 +165,25 @@ def _judged_queries(
     return ids, tuple(notes)
 
 
-def _record_of(adapter: Adapter, dataset: Dataset) -> dict[str, Any] | None:
+def _record_of(name: str, adapter: Adapter, dataset: Dataset) -> Record | None:
     """Give an adapter's record if it was made from this very data."""
-    try:
-        record = json.loads(adapter.attachments.get("record.json", "null"))
-        return record if record and record["data"]["fingerprint"] == dataset.fingerprint else None
-    except (ValueError, KeyError, TypeError):
+    text = adapter.attachments.get("record.json")
+    if text is None:
         return None
+    try:
+        record = Record(json.loads(text))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ArtifactError(
+            f"{name} has a damaged record.json, so it cannot be told which queries trained it: {error}"
+        ) from None
+    return record if record["data"]["fingerprint"] == dataset.fingerprint else None
 
 
 def _groups(dataset: Dataset, ids: Sequence[str], adapters: Mapping[str, Adapter]) -> dict[str, list[str]] | None:
     """Keep seen and unseen apart where one record, or the data's parts, can tell them."""
-    records = [record for adapter in adapters.values() if (record := _record_of(adapter, dataset))]
+    records = [record for name, adapter in adapters.items() if (record := _record_of(name, adapter, dataset))]
     if records:
-        group = {row["id"]: row["group"] for row in records[0]["queries"]}
+        group = {row["id"]: row["group"] for row in records[0].get("queries") or ()}
     elif dataset.parts:
         fitted = [query for query, part in dataset.parts.items() if part in ("train", "dev")]
         known = {document for query in fitted for document in dataset.positives(query)}

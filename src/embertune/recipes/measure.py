@@ -23,6 +23,7 @@ from embertune.evaluation.evaluate import Evaluation, evaluate, evaluate_positio
 from embertune.evaluation.headroom import headroom
 from embertune.evaluation.holdout import Holdout
 from embertune.evaluation.judgments import Judgments
+from embertune.evaluation.metrics import parse_metric
 from embertune.evaluation.run import Run
 from embertune.evaluation.statistics import queries_to_settle
 from embertune.evaluation.verdict import Evidence, Verdict, decide
@@ -31,16 +32,21 @@ from embertune.reports.examples import Texts
 from embertune.training.config import TuneConfig
 from embertune.training.selection import Choice
 
-__all__ = ["METRICS", "Measured", "measure"]
+__all__ = ["METRICS", "Measured", "measure", "reported_metrics"]
 
 METRICS = (
     "ndcg@10", "mrr@10", "map@100", "recall@10", "recall@100", "precision@10", "hit_rate@10", "accuracy@1",
 )  # fmt: skip
-"""What every record reports."""
+"""What every record reports, beside the metric that decides."""
 
 _DEPTH = 100
 _EXAMPLES = 10
 _SHOWN = 5
+
+
+def reported_metrics(primary: str) -> tuple[str, ...]:
+    """Give the metrics of a record, the one that decides among them."""
+    return METRICS if primary in METRICS else (primary, *METRICS)
 
 
 @dataclass(frozen=True)
@@ -103,14 +109,15 @@ def measure(
     seen = {query for trial in trials for query in trial.seen}
     qrels = {query: test.qrels[query] for query in ids}
     judgments = Judgments.from_qrels(qrels, ids, encoded.document_ids)
-    base = _rank(trials, [IdentityAdapter()] * len(trials), encoded)
-    tuned = _rank(trials, [choice.adapter for choice in choices], encoded)
+    metrics, depth = reported_metrics(config.metric), _depth(config.metric, encoded)
+    base = _rank(trials, [IdentityAdapter()] * len(trials), encoded, depth)
+    tuned = _rank(trials, [choice.adapter for choice in choices], encoded, depth)
     progress("judge on test", 1, 3)
     before, after = (
-        evaluate(qrels, Run(name, tuple(ids), encoded.document_ids, ranked.positions, ranked.scores), METRICS)
+        evaluate(qrels, Run(name, tuple(ids), encoded.document_ids, ranked.positions, ranked.scores), metrics)
         for name, ranked in (("base", base), ("tuned", tuned))
     )
-    bm25 = evaluate(qrels, bm25_run(test.corpus, test.queries, top_k=_DEPTH), METRICS)
+    bm25 = evaluate(qrels, bm25_run(test.corpus, test.queries, top_k=depth), metrics)
     progress("judge on test", 2, 3)
     groups = {"seen": [q for q in ids if q in seen], "unseen": [q for q in ids if q not in seen]}
     duel = compare_two(before, after, groups=groups, seed=seed, primary=config.metric)
@@ -157,14 +164,19 @@ def _evidence(duel: Duel, differences: npt.NDArray[np.float64]) -> Evidence:
     )
 
 
-def _rank(trials: Sequence[Trial], adapters: Sequence[Adapter], encoded: Encoded) -> _Ranked:
+def _depth(primary: str, encoded: Encoded) -> int:
+    """Rank as deep as the metric that decides looks, and a hundred at least; without a cutoff it looks at all."""
+    return max(_DEPTH, parse_metric(primary).k or len(encoded.documents))
+
+
+def _rank(trials: Sequence[Trial], adapters: Sequence[Adapter], encoded: Encoded, depth: int) -> _Ranked:
     place = {query: row for row, query in enumerate(encoded.query_ids)}
     queries, documents, positions, scores = [], [], [], []
     for trial, adapter in zip(trials, adapters, strict=True):
         rows = [place[query] for query in trial.test.queries]
         queries.append(adapter.transform(encoded.queries[rows], "query"))
         documents.append(adapter.transform(encoded.documents, "document"))
-        found = top_k(queries[-1], documents[-1], _DEPTH)
+        found = top_k(queries[-1], documents[-1], depth)
         positions.append(found[0])
         scores.append(found[1])
     return _Ranked(np.concatenate(queries), tuple(documents), np.concatenate(positions), np.concatenate(scores))
@@ -185,7 +197,7 @@ def _seed_differences(
     for adapters in zip(*(choice.alternatives for choice in choices), strict=True):
         key = tuple(map(id, adapters))
         if key not in known:
-            ranked = _rank(trials, adapters, encoded)
+            ranked = _rank(trials, adapters, encoded, _depth(metric, encoded))
             known[key] = float(evaluate_positions(judgments, ranked.positions, metric)[metric].mean() - before)
         found.append(known[key])
     return tuple(found)

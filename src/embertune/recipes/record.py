@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from embertune.data.dataset import Dataset
 from embertune.data.leakage import Leakage
 from embertune.encoders.spec import EncoderSpec
-from embertune.recipes.measure import METRICS, Measured
+from embertune.recipes.measure import Measured, reported_metrics
 from embertune.recipes.plan import Plan
 from embertune.recipes.result import describe
 from embertune.training.config import TuneConfig
@@ -55,7 +55,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         "name": f"{dataset.name} on {spec}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "primary": config.metric,
-        "metrics": list(METRICS),
+        "metrics": list(reported_metrics(config.metric)),
         **measured.scores,
         "verdict": measured.verdict.to_dict(),
         "counts": plan.counts(dataset),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embertune.adapters.artifact import write_adapter, write_folder
 from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.evaluation.verdict import Verdict
@@ -54,7 +55,7 @@ class Result:
         """Write the adapter, its record and card, and report.html; a candidate that may not ship goes to candidate/.
 
         Args:
-            folder: Where to; an earlier saved adapter there is replaced.
+            folder: Where to; an earlier saved adapter there is replaced once all of the new one is written.
 
         Returns:
             The folder.
@@ -62,11 +63,17 @@ class Result:
         Raises:
             StorageError: The folder holds something else, or the disk refused.
         """
-        target = self.adapter.save(folder)
-        if self.candidate is not self.adapter and not isinstance(self.candidate, IdentityAdapter):
-            self.candidate.save(target / "candidate")
-        self.report(target / "report.html")
-        return target
+        from embertune.reports.html import html_report
+
+        def fill(staging: Path) -> None:
+            write_adapter(self.adapter, staging)
+            if self.candidate is not self.adapter and not isinstance(self.candidate, IdentityAdapter):
+                (staging / "candidate").mkdir()
+                write_adapter(self.candidate, staging / "candidate")
+            page = html_report(self.record, texts=self.texts)
+            (staging / "report.html").write_text(page, encoding="utf-8", newline="")
+
+        return write_folder(folder, fill)
 
     def report(self, path: str | Path) -> Path:
         """Write the report: one HTML page that needs nothing else.

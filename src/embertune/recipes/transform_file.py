@@ -13,6 +13,8 @@ import numpy.typing as npt
 from embertune.adapters.artifact import load_adapter
 from embertune.adapters.base import Adapter, Side
 from embertune.core.progress import Progress, silent
+from embertune.core.vectors import Vectors
+from embertune.encoders.vector_files import load_array
 from embertune.errors import ConfigError, DataError, StorageError
 
 __all__ = ["transform_file"]
@@ -38,6 +40,7 @@ def transform_file(
     Raises:
         ArtifactError: The adapter cannot be read.
         DataError: The file is not a matrix of finite numbers, or has another dimension.
+        EncoderError: The file is missing or damaged.
         StorageError: The disk refused; an earlier file of that name is unchanged.
 
     Example:
@@ -52,7 +55,7 @@ def transform_file(
         raise ConfigError(f"side must be 'query' or 'document', got {side!r}")
     at: Side = "query" if side == "query" else "document"
     loaded = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
-    vectors = _open(Path(source).expanduser())
+    vectors = _open(Path(source).expanduser(), loaded)
     goal = Path(target).expanduser()
     staging: str | None = None
     try:
@@ -63,8 +66,8 @@ def transform_file(
             header = {"descr": "<f4", "fortran_order": False, "shape": vectors.shape}
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, len(vectors), _ROWS):
-                block = loaded.transform(vectors[start : start + _ROWS], at)
-                file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+                rows = _checked(vectors, start, source)
+                file.write(np.ascontiguousarray(loaded.transform(rows, at), dtype="<f4").tobytes())
                 progress("transform", min(start + _ROWS, len(vectors)), len(vectors))
         os.chmod(staging, 0o644)
         os.replace(staging, goal)
@@ -79,16 +82,29 @@ def transform_file(
     return {"rows": len(vectors), "dimension": vectors.shape[1], "side": side, "out": str(goal)}
 
 
-def _open(source: Path) -> npt.NDArray[Any]:
-    try:
-        vectors: npt.NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise DataError(f"There is no file {source}. Expected a .npy file of vectors, shape (n, d).") from None
-    except (OSError, ValueError, EOFError) as error:
+def _open(source: Path, adapter: Adapter) -> npt.NDArray[Any]:
+    vectors = load_array(source)
+    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
         raise DataError(
-            f"{source} is not a .npy file of numbers: {error}. Write one with: numpy.save({str(source)!r}, vectors)"
-        ) from None
-    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
-        found = f"shape {vectors.shape}, {vectors.dtype}" if isinstance(vectors, np.ndarray) else "several arrays"
-        raise DataError(f"{source} holds {found}. Expected one array of numbers, shape (n, d): one row per text.")
+            f"{source} holds shape {vectors.shape}, {vectors.dtype}. Expected one array of numbers, shape (n, d): one "
+            "row per text."
+        )
+    if adapter.dimension not in (None, vectors.shape[1]):
+        raise DataError(
+            f"The vectors of {source} have {vectors.shape[1]} dimensions; this adapter was fitted on "
+            f"{adapter.dimension}. Use vectors of the encoder that it was fitted on."
+        )
     return vectors
+
+
+def _checked(vectors: npt.NDArray[Any], start: int, source: str | Path) -> Vectors:
+    """Give one block, and count rows that hold no finite numbers from the top of the file."""
+    with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
+        block = np.asarray(vectors[start : start + _ROWS], dtype=np.float32)
+    bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+    if len(bad):
+        raise DataError(
+            f"{source}: {len(bad)} of the rows {start} to {start + len(block) - 1} hold NaN or infinite values (such "
+            f"as row {start + bad[0]}). Embed those texts again, or remove them."
+        )
+    return block

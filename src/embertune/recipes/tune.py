@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from embertune.adapters.artifact import check_target
 from embertune.core.progress import Progress, silent
 from embertune.data.dataset import Dataset
@@ -15,6 +17,7 @@ from embertune.data.splits import Split, SplitMethod
 from embertune.encoders.base import Encoder
 from embertune.encoders.encoded import Encoded, encode_dataset
 from embertune.encoders.registry import load_encoder
+from embertune.errors import ConfigError, DataError
 from embertune.evaluation.holdout import Holdout
 from embertune.evaluation.judgments import Judgments
 from embertune.recipes.measure import measure
@@ -41,7 +44,7 @@ def tune(
     encoder: Encoder | str | Any = "static",
     *,
     split: SplitMethod | Split | None = None,
-    side: str = "query",
+    side: str | None = None,
     effort: str | TuneConfig = "normal",
     seed: int = 0,
     strict: bool = False,
@@ -58,7 +61,8 @@ def tune(
         encoder: An encoder, or what `load_encoder` reads.
         split: "by-query" (new queries on known documents), "by-document" (documents never seen),
             "given" (the data's own), a `Split`, or None: the given one where there is one, else by query.
-        side: "query" adapts queries alone; "both" also maps stored documents, without embedding again.
+        side: "query" adapts queries alone, which is the default; "both" also maps stored documents, without embedding
+            again.
         effort: "fast", "normal", "thorough", or a `TuneConfig`.
         seed: The one seed of everything random, 0 or more.
         strict: Refuse data in which a query and a near-copy of it stand on both sides of the split.
@@ -80,11 +84,12 @@ def tune(
         True
     """
     started = time.perf_counter()
-    config = effort if isinstance(effort, TuneConfig) else TuneConfig.of_effort(effort, side=side)
+    config = _config(effort, side)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     loaded = load_encoder(encoder)
     plan = make_plan(dataset, split, seed=seed)
     encoded = encode_dataset(loaded, dataset, progress=progress)
+    _refuse_equal_documents(dataset, encoded)
     leakage = _leakage(plan, encoded)
     if strict:
         leakage.refuse()
@@ -102,6 +107,25 @@ def tune(
     final.adapter.encoder = loaded.spec.to_dict()
     record = make_record(experiment, final, measured, seconds)
     return Result.of(record, final.adapter, measured.verdict, measured.texts)
+
+
+def _config(effort: str | TuneConfig, side: str | None) -> TuneConfig:
+    if not isinstance(effort, TuneConfig):
+        return TuneConfig.of_effort(effort, side=side or "query")
+    if side not in (None, effort.side):
+        raise ConfigError(f"side is {side!r} and TuneConfig.side is {effort.side!r}. Say it once, in the TuneConfig.")
+    return effort
+
+
+def _refuse_equal_documents(dataset: Dataset, encoded: Encoded) -> None:
+    first = encoded.documents[0]
+    if all(np.array_equal(first, vector) for vector in encoded.documents):
+        count = len(encoded.documents)
+        found = "holds 1 document" if count == 1 else f"holds {count} documents, all of them with the same vector"
+        raise DataError(
+            f"{dataset.name} {found}: there is nothing to tell apart. Expected documents of different texts. "
+            "See what the data holds with: embertune inspect DATA"
+        )
 
 
 def _leakage(plan: Plan, encoded: Encoded) -> Leakage:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from embertune.errors import ConfigError
+from embertune.evaluation.metrics import parse_metric
 
 __all__ = ["EFFORTS", "Effort", "TuneConfig"]
 
@@ -66,12 +67,21 @@ class TuneConfig:
             )
             if getattr(self, name) < least
         ]
+        problems += [
+            f"{name} must be at least 1 or None, got {value}"
+            for name, value in (("rank", self.rank), ("search_rank", self.search_rank))
+            if value is not None and value < 1
+        ]
         if self.side not in ("query", "both"):
             problems.append(f"side must be 'query' or 'both', got {self.side!r}")
         if not self.temperature > 0:
             problems.append(f"temperature must be positive, got {self.temperature}")
         if not self.pulls or any(not pull > 0 for pull in self.pulls) or list(self.pulls) != sorted(self.pulls)[::-1]:
             problems.append(f"pulls must be positive and falling, got {self.pulls}")
+        try:
+            parse_metric(self.metric)
+        except ConfigError as error:
+            problems += error.problems
         if problems:
             raise ConfigError(problems)
 
