@@ -32,20 +32,20 @@ def bootstrap_interval(
     mean ± q · s / sqrt(n), with q the `level` quantile of |mean* - mean| / (s* / sqrt(n)) over resamples (Hall 1988;
     Efron and Tibshirani 1993, 12.5). Chosen by simulation on what re-ranking gives: mostly zeros, few large and skewed
     differences. True coverage of 95 % intervals over seven such distributions (600 to 1500 samples each, 999
-    resamples), the lowest and the mean in per cent:
+    resamples), the lowest and the mean in per cent, from ``benchmarks/interval_coverage.py``:
 
     =====================  ============  ============  ============  ============
     queries                30            60            130           500
     =====================  ============  ============  ============  ============
-    percentile             59.5 · 84.6   73.9 · 89.2   84.7 · 92.7   93.0 · 94.4
-    BCa                    64.1 · 83.8   80.2 · 89.4   89.4 · 92.7   94.2 · 94.6
-    studentised            76.0 · 88.1   90.7 · 93.4   93.4 · 94.8   94.2 · 95.1
-    symmetric studentised  73.7 · 92.5   89.4 · 94.9   94.2 · 95.3   94.0 · 95.2
+    percentile             63.9 · 85.7   76.9 · 89.7   84.0 · 92.2   92.8 · 94.7
+    BCa                    68.7 · 85.0   81.6 · 89.7   88.2 · 92.4   94.3 · 95.0
+    studentised            78.2 · 88.8   91.1 · 93.2   92.2 · 94.4   93.7 · 95.3
+    symmetric studentised  73.8 · 92.5   90.2 · 94.7   94.5 · 95.1   93.8 · 95.3
     =====================  ============  ============  ============  ============
 
     The lowest belong to a distribution in which 1 query in 20 changes, so that 30 queries see one or two. The lower
-    end, on which shipping rests, lay above the truth in at most 2.8 % of the samples (percentile 3.7 %, studentised
-    4.9 %, BCa 6.5 %).
+    end, on which shipping rests, lay above the truth in at most 2.8 % of the samples (percentile 3.3 %, studentised
+    3.6 %, BCa 5.6 %).
 
     Args:
         differences: (n,) tuned minus base, one per query.
