@@ -38,7 +38,8 @@ def main():
     flops = 2 * args.queries * args.documents * args.dimension
     whole = args.queries * args.documents * 4 / 2**20
     rate = flops / seconds / 1e9
-    print(f"{args.queries} queries x {args.documents:,} documents x {args.dimension}: {seconds:.1f} s, {rate:.0f} GFLOP/s")
+    what = f"{args.queries} queries x {args.documents:,} documents x {args.dimension}"
+    print(f"{what}: {seconds:.1f} s, {rate:.0f} GFLOP/s")
     print(f"peak memory {before / 1024:.0f} -> {after / 1024:.0f} MiB, pages of the mapped file included")
     print(f"the full score matrix would be {whole:.0f} MiB; first hit {positions[0, 0]}")
 

@@ -8,7 +8,9 @@ import pytest
 
 from embertune.data.dataset import Dataset, Document
 from embertune.encoders import load_encoder
-from embertune.encoders.encoded import encode_dataset
+from embertune.encoders.cost import Cost
+from embertune.encoders.encoded import encode_dataset, estimate_dataset
+from embertune.encoders.hashing import HashingEncoder
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import EncoderError
 
@@ -118,3 +120,16 @@ def test_real_vectors_rank_as_published():
         gains = np.array([float(encoded.document_ids[at] in data.positives(query)) for at in row])
         scores.append((gains * discounts).sum() / discounts[: len(data.positives(query))].sum())
     assert np.mean(scores) == pytest.approx(0.645, abs=0.001)
+
+
+class PricedEncoder(HashingEncoder):
+    cost = Cost(2, 20, 0.5)
+
+    def estimate(self, texts, side):
+        return Cost(len(texts), 10 * len(texts), 0.25 * len(texts))
+
+
+def test_a_priced_encoder_says_what_a_data_set_will_cost():
+    data = Dataset.from_pairs([("a", "x"), ("b", "x"), ("c", "y")])
+    assert estimate_dataset(PricedEncoder(), data) == Cost(5, 50, 1.25)
+    assert estimate_dataset(HashingEncoder(), data) is None

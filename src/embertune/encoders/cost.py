@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
-__all__ = ["Cost"]
+__all__ = ["Cost", "Priced"]
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,15 @@ class Cost:
         """Give one line, to four decimals of a dollar."""
         price = "price unknown" if self.usd is None else f"${self.usd:,.4f}"
         return f"{self.texts:,} texts, {self.tokens:,} tokens, {price}"
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """An encoder that costs money."""
+
+    @property
+    def cost(self) -> Cost:
+        """What was paid so far."""
+
+    def estimate(self, texts: Sequence[str], side: Literal["query", "document"]) -> Cost:
+        """Say what embedding these texts would cost now."""

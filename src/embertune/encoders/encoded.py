@@ -14,10 +14,11 @@ from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.dataset import Dataset
 from embertune.encoders.adapted import AdaptedEncoder
 from embertune.encoders.base import Encoder, Side, TextEncoder
+from embertune.encoders.cost import Cost, Priced
 from embertune.encoders.precomputed import PrecomputedEncoder
 from embertune.errors import DataError, EncoderError
 
-__all__ = ["Encoded", "encode_dataset"]
+__all__ = ["Encoded", "encode_dataset", "estimate_dataset"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,27 @@ def encode_dataset(encoder: Encoder, dataset: Dataset, *, progress: Progress = s
             "Both must come from the same model."
         )
     return Encoded(query_ids, queries, document_ids, documents, time.perf_counter() - started)
+
+
+def estimate_dataset(encoder: Encoder, dataset: Dataset) -> Cost | None:
+    """Say what embedding a data set would cost now; what is in the cache costs nothing.
+
+    Args:
+        encoder: Any encoder.
+        dataset: What to embed.
+
+    Returns:
+        The estimate; None for an encoder that costs no money.
+
+    Example:
+        >>> from embertune.encoders.hashing import HashingEncoder
+        >>> estimate_dataset(HashingEncoder(), Dataset.from_pairs([("a", "b")])) is None
+        True
+    """
+    if not isinstance(encoder, Priced):
+        return None
+    contents = [document.content for document in dataset.corpus.values()]
+    return encoder.estimate(list(dataset.queries.values()), "query") + encoder.estimate(contents, "document")
 
 
 def _encode(encoder: Encoder, texts: list[str], side: Side, progress: Progress) -> Vectors:

@@ -105,8 +105,8 @@ def decide(evidence: Evidence) -> Verdict:
     delta = evidence.tuned - evidence.base
     harmed = [name for name, group in evidence.groups.items() if _is_harmed(group)]
     measured = (
-        f"{evidence.metric} {evidence.base:.3f} → {evidence.tuned:.3f} ({delta:+.3f}, 95 % interval {evidence.low:+.3f} "
-        f"to {evidence.high:+.3f}, p = {evidence.p:.2g}, {evidence.queries} test queries)"
+        f"{evidence.metric} {evidence.base:.3f} → {evidence.tuned:.3f} ({delta:+.3f}, 95 % interval "
+        f"{evidence.low:+.3f} to {evidence.high:+.3f}, p = {evidence.p:.2g}, {evidence.queries} test queries)"
     )
     code, sentence = _code(evidence, delta, harmed, measured)
     return Verdict(code, sentence, _reason(evidence, harmed), {**asdict(evidence), "delta": delta})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from embertune.data.dataset import Dataset
 from embertune.data.leakage import Leakage
+from embertune.encoders.cost import Cost
 from embertune.encoders.spec import EncoderSpec
 from embertune.recipes.measure import Measured, reported_metrics
 from embertune.recipes.plan import Plan
@@ -37,6 +39,7 @@ class Experiment(NamedTuple):
     config: TuneConfig
     leakage: Leakage
     seed: int
+    cost: Cost | None
 
 
 def make_record(experiment: Experiment, choice: Choice, measured: Measured, seconds: Seconds) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         measured: What the test split said.
         seconds: How long it took.
     """
-    dataset, spec, plan, config, leakage, seed = experiment
+    dataset, spec, plan, config, leakage, seed, cost = experiment
     served = choice.adapter if measured.verdict.code == "ship" else None
     return {
         "format": 1,
@@ -60,6 +63,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         "verdict": measured.verdict.to_dict(),
         "counts": plan.counts(dataset),
         "seconds": {name: round(value, 3) for name, value in seconds._asdict().items()},
+        "cost": None if cost is None else asdict(cost),
         "encoder": spec.to_dict(),
         "adapter": describe(served) if served is not None else {"type": "identity", "side": "none"},
         "candidate": describe(choice.adapter),

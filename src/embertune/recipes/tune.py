@@ -15,6 +15,7 @@ from embertune.data.io import load_dataset
 from embertune.data.leakage import Leakage, find_leakage
 from embertune.data.splits import Split, SplitMethod
 from embertune.encoders.base import Encoder
+from embertune.encoders.cost import Cost, Priced
 from embertune.encoders.encoded import Encoded, encode_dataset
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError
@@ -103,10 +104,14 @@ def tune(
     measured = measure(plan.trials, choices, encoded, holdout, config, seed=seed, progress=progress)
     finished = time.perf_counter()
     seconds = Seconds(encoded.seconds, at_judge - at_fit, finished - at_judge, finished - started)
-    experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed)
+    experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed, _cost_of(loaded))
     final.adapter.encoder = loaded.spec.to_dict()
     record = make_record(experiment, final, measured, seconds)
     return Result.of(record, final.adapter, measured.verdict, measured.texts)
+
+
+def _cost_of(encoder: Encoder) -> Cost | None:
+    return encoder.cost if isinstance(encoder, Priced) else None
 
 
 def _config(effort: str | TuneConfig, side: str | None) -> TuneConfig:
