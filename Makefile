@@ -47,5 +47,17 @@ test: $(STAMP)-test  ## every test that needs no torch
 test-torch: $(STAMP)-torch  ## the tests that need torch
 	$(BIN)/python -m pytest -m torch
 
+benchmarks: $(STAMP)-test  ## measure on the shared data sets (half an hour)
+	$(BIN)/python benchmarks/reach.py
+	$(BIN)/python benchmarks/aa_check.py
+	$(BIN)/python benchmarks/interval_coverage.py
+	$(BIN)/python benchmarks/tables.py
+
+tables: $(STAMP)-test  ## make the tables of README and benchmarks from the results
+	$(BIN)/python benchmarks/tables.py
+
+docs: $(STAMP)-test  ## write the generated parts of docs/
+	$(BIN)/python docs/generate.py
+
 clean:  ## remove .venv and every cache
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,7 @@
 """Write what is generated in the documentation: ``make docs``.
 
 docs/cli.md is whole; in other pages only what stands between ``<!-- NAME:start -->`` and ``<!-- NAME:end -->``.
+With ``--demo`` the demo is run as well, and what it printed goes into the README.
 """
 
 from __future__ import annotations
@@ -8,6 +9,10 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import subprocess
+import sys
+import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +72,19 @@ def fill(path: Path, blocks: dict[str, str]) -> str:
             raise SystemExit(f"{path}: the markers {start} and {end} were not found.")
         page = f"{before}{start}\n{content}\n{end}{after}"
     return page
+
+
+def demo_output() -> str:
+    """Run the demo and give what it printed, without the two tables of groups."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "embertune", "demo"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    blocks = done.stdout.strip().split("\n\n")
+    verdict = "\n".join("\n".join(textwrap.wrap(line, 110)) for line in blocks[-1].splitlines())
+    paths = done.stderr.strip().split("\n\n")[-1]
+    shown = "\n\n".join([*blocks[:2], "…", verdict, paths])
+    note = "<!-- not run: half a minute; a test computes its base column again -->"
+    return f"{note}\n```console\n$ embertune demo\n{shown}\n```"
 
 
 def settings_table() -> str:
@@ -139,5 +157,8 @@ def _if_other(value: str, normal: str) -> str:
 
 
 if __name__ == "__main__":
+    if "--demo" in sys.argv:
+        readme = DOCS.parent / "README.md"
+        readme.write_text(fill(readme, {"demo": demo_output()}), encoding="utf-8")
     for page, text in pages().items():
         page.write_text(text, encoding="utf-8")
