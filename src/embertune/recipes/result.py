@@ -27,6 +27,14 @@ class Result:
         candidate: What was trained, whatever the verdict.
         verdict: Ship it, or don't, and why.
         texts: Queries, and the rankings of those that changed most, for the report; never in the record.
+
+    Example:
+        >>> from embertune.data.dataset import Dataset
+        >>> from embertune.recipes.tune import tune
+        >>> data = Dataset.from_pairs([(f"where is cat {n}?", f"cat {n} is at home") for n in range(25)])
+        >>> result = tune(data, "hashing", effort="fast")
+        >>> result.verdict.code == result.record["verdict"]["code"], result.record["test_opened"]
+        (True, 1)
     """
 
     record: Mapping[str, Any]
