@@ -12,12 +12,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    """No test reads or fills the cache of whoever runs it."""
-    monkeypatch.setenv("EMBERTUNE_CACHE", str(tmp_path / "embertune-cache"))
-
-
 def vector_of(text: str) -> list[float]:
     return [float(len(text)), float(sum(map(ord, text)) % 97 + 1), float(ord(text[0])), 1.0]
 
