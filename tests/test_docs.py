@@ -7,8 +7,9 @@ In a page, a block is read by what stands behind its three backticks:
 * ``text output`` must be what the block before it printed;
 * a language and a file name (``csv faq.csv``) writes that file.
 
-A comment right before a block changes this: ``<!-- static stands in -->`` lets the embedded encoder answer for models that
-need a key, the network or torch; ``<!-- not run: reason -->`` leaves a block alone, its commands are still looked up.
+A comment right before a block changes this: ``<!-- static stands in -->`` lets the embedded encoder answer for models
+that need a key, the network or torch; ``<!-- not run: reason -->`` leaves a block alone, its commands are still looked
+up.
 """
 
 import builtins
@@ -18,6 +19,8 @@ import importlib.util
 import io
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,9 +96,10 @@ def static_stands_in(active):
 
 def run_command(arguments):
     try:
-        root.main(arguments, prog_name="embertune", standalone_mode=False)
+        code = root.main(arguments, prog_name="embertune", standalone_mode=False)
     except SystemExit as ended:
-        assert not ended.code, ended
+        code = ended.code
+    assert not code, f"embertune {shlex.join(arguments)} ended with {code}"
 
 
 def run_block(block, namespace, printed, page):
@@ -165,6 +169,12 @@ def generated_pages():
 def test_default_tables_equal_code():
     stale = [name_of(page) for page, text in generated_pages().items() if page.read_text(encoding="utf-8") != text]
     assert stale == [], "type: make docs"
+
+
+def test_tables_of_benchmarks_equal_the_results():
+    command = [sys.executable, ROOT / "benchmarks" / "tables.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def options_of(command):
