@@ -76,7 +76,10 @@ def test_files_and_functions_stay_readable(path):
 
 
 def test_importing_the_package_loads_numpy_and_safetensors_alone():
-    code = "import sys; before = set(sys.modules); import embertune; print(*{m.split('.')[0] for m in set(sys.modules) - before})"
+    code = (
+        "import sys; before = set(sys.modules); import embertune; "
+        "print(*{m.split('.')[0] for m in set(sys.modules) - before})"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     strangers = {name for name in loaded if name not in sys.stdlib_module_names and not name.startswith("_")}
     assert strangers <= {"embertune", "numpy", "safetensors"}

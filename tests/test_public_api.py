@@ -71,7 +71,7 @@ def test_the_version_is_that_of_the_package():
 
 
 def test_an_unknown_name_is_an_ordinary_attribute_error():
-    with pytest.raises(AttributeError, match="^module 'embertune' has no attribute 'tuen'$") as caught:
+    with pytest.raises(AttributeError, match=r"^module 'embertune' has no attribute 'tuen'$") as caught:
         embertune.tuen  # noqa: B018
     assert caught.value.name == "tuen"
     with pytest.raises(ImportError, match="cannot import name 'tuen' from 'embertune'"):
