@@ -118,6 +118,9 @@ class Small:
     def out(self) -> Path:
         return self.folder / "earlier"
 
+    def files(self) -> dict[str, Any]:
+        return files_below(self.folder)
+
     def arrays(self) -> dict[str, Any]:
         with np.load(self.vectors) as archive:
             return {name: archive[name] for name in archive.files}
@@ -170,7 +173,7 @@ def spec_of(path: Path, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def small(tmp_path) -> Iterator[Small]:
+def small(tmp_path) -> Small:
     """120 queries with vectors of 12 dimensions, and an adapter that was saved for them before."""
     made = Small(tmp_path)
     write_beir(made.data, 120)
@@ -179,7 +182,7 @@ def small(tmp_path) -> Iterator[Small]:
     adapter = LinearAdapter(max_steps=2).fit(arrays["queries"], arrays["corpus"])
     adapter.encoder = spec_of(made.vectors)
     adapter.save(made.out)
-    yield made
+    return made
 
 
 @pytest.fixture

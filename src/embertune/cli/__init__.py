@@ -60,10 +60,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo(
-            "\nInterrupted. Every text that was embedded is in the cache: the same command goes on from there.",
+            "\nInterrupted. What was embedded so far is in the cache, unless --no-cache was given: the same command "
+            "goes on from there.",
             err=True,
         )
-        sys.exit(130)
+        # Leaving in the usual way would first wait for requests under way, up to a minute each and then again.
+        os._exit(130)
     except EmbertuneError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

@@ -72,7 +72,8 @@ def run_batches(
         for batch in batches:
             yield batch, function(batch)
         return
-    with ThreadPoolExecutor(concurrency, thread_name_prefix="embertune-embed") as pool:
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="embertune-embed")
+    try:
         queue = iter(batches)
         running: dict[Future[Result], list[str]] = {pool.submit(function, b): b for b in islice(queue, concurrency)}
         failure: BaseException | None = None
@@ -87,3 +88,6 @@ def run_batches(
                     running.update({pool.submit(function, b): b for b in islice(queue, 1)})
         if failure is not None:
             raise failure
+    finally:
+        # After Ctrl-C nobody waits for answers that are under way; else none is.
+        pool.shutdown(wait=False, cancel_futures=True)
