@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +63,10 @@ class Plan:
     fractions: tuple[float, ...]
     seed: int
     notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the split as the record has it."""
+        return {"method": self.method, "kind": self.kind, "fractions": list(self.fractions), "seed": self.seed}
 
     def counts(self, dataset: Dataset) -> dict[str, int]:
         """Count queries per part, documents and pairs."""

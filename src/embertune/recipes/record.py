@@ -70,9 +70,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         "data": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
-            "split": {
-                "method": plan.method, "kind": plan.kind, "fractions": list(plan.fractions), "seed": plan.seed,
-            },
+            "split": plan.to_dict(),
             "leakage": leakage.to_dict(),
             "notes": [*dataset.notes, *plan.notes],
         },
