@@ -109,7 +109,9 @@ def decide(evidence: Evidence) -> Verdict:
         f"{evidence.low:+.3f} to {evidence.high:+.3f}, p = {evidence.p:.2g}, {evidence.queries} test queries)"
     )
     code, sentence = _code(evidence, delta, harmed, measured)
-    return Verdict(code, sentence, _reason(evidence, harmed), {**asdict(evidence), "delta": delta})
+    return Verdict(
+        code, sentence, _reason(evidence, harmed), {**asdict(evidence), "seeds": list(evidence.seeds), "delta": delta}
+    )
 
 
 def _code(evidence: Evidence, delta: float, harmed: list[str], measured: str) -> tuple[Code, str]:

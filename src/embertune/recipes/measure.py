@@ -89,6 +89,7 @@ def measure(
     holdout: Holdout[Dataset],
     config: TuneConfig,
     *,
+    served: Adapter,
     seed: int,
     progress: Progress = silent,
 ) -> Measured:
@@ -100,6 +101,7 @@ def measure(
         encoded: The vectors of the data set.
         holdout: The test queries of all trials.
         config: The settings.
+        served: What would be saved; in folds it is fitted on all of them.
         seed: For bootstrap and randomisation.
         progress: Told of the steps.
     """
@@ -124,7 +126,7 @@ def measure(
     seeds = _seed_differences(trials, choices, encoded, judgments, base, config.metric)
     evidence = replace(
         _evidence(duel, after.scores[config.metric] - before.scores[config.metric]),
-        identity=all(isinstance(choice.adapter, IdentityAdapter) for choice in choices),
+        identity=isinstance(served, IdentityAdapter),
         headroom=headroom(judgments, base.positions, config.metric).to_dict(),
         seeds=seeds,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,9 @@ def tune(
     )
     at_judge = time.perf_counter()
     holdout = Holdout(dataset.select([query for trial in plan.trials for query in trial.test.queries]))
-    measured = measure(plan.trials, choices, encoded, holdout, config, seed=seed, progress=progress)
+    measured = measure(
+        plan.trials, choices, encoded, holdout, config, served=final.adapter, seed=seed, progress=progress
+    )
     finished = time.perf_counter()
     seconds = Seconds(encoded.seconds, at_judge - at_fit, finished - at_judge, finished - started)
     experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed, _cost_of(loaded))
@@ -134,11 +137,16 @@ def _refuse_equal_documents(dataset: Dataset, encoded: Encoded) -> None:
 
 
 def _leakage(plan: Plan, encoded: Encoded) -> Leakage:
-    """Look for near-copies across the first trial; in folds every query is on both sides in turn."""
+    """Look for near-copies across every trial; in folds each query is tested in one."""
     place = {query: row for row, query in enumerate(encoded.query_ids)}
-    trial = plan.trials[0]
-    pool, test = ([place[query] for query in part.queries] for part in (trial.pool, trial.test))
-    return find_leakage(trial.pool, trial.test, train_vectors=encoded.queries[pool], test_vectors=encoded.queries[test])
+
+    def across(trial: Trial) -> Leakage:
+        train, test = (encoded.queries[[place[query] for query in part.queries]] for part in (trial.pool, trial.test))
+        return find_leakage(trial.pool, trial.test, train_vectors=train, test_vectors=test)
+
+    found = [across(trial) for trial in plan.trials]
+    pairs = sorted((pair for each in found for pair in each.pairs), key=lambda pair: (pair.kind, -pair.similarity))
+    return replace(found[0], test_queries=sum(each.test_queries for each in found), pairs=tuple(pairs))
 
 
 def _everything(dataset: Dataset, plan: Plan) -> Trial:
