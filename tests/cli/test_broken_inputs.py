@@ -295,3 +295,20 @@ def test_columns_that_cannot_be_meant(columns, says, small, fails):
 
 def test_columns_for_a_beir_folder(small, fails):
     fails(*small.tune("--columns", "query=text"), says=["maps the columns of a table", "is a BEIR folder"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["inspect", "~no-such-user/data"], "nor a folder"),
+        (["tune", "DATA", "-e", "~no-such-user/model", "-o", "OUT"], "There is no folder ~no-such-user/model"),
+        (
+            ["tune", "DATA", "-e", "precomputed:~no-such-user/v.npz", "-o", "OUT"],
+            "There is no file ~no-such-user/v.npz",
+        ),
+        (["compare", "DATA", "-e", "hashing", "-a", "~no-such-user/a"], "~no-such-user/a is not a saved adapter"),
+    ],
+)
+def test_the_home_of_nobody(arguments, says, small, fails):
+    places = {"DATA": small.data, "OUT": small.out}
+    fails(*(places.get(word, word) for word in arguments), says=[says])

@@ -121,7 +121,7 @@ def _parts(train, test):
     return {f"q{n}": "train" if n < train else "test" for n in range(train + test)}
 
 
-def test_nothing_is_chosen_on_test(toy, quick):
+def test_another_test_split_changes_nothing_that_was_chosen(toy, quick):
     one, two = toy(160, 80, parts=_parts(120, 40)), toy(160, 80, parts=_parts(120, 40))
     two.queries[120:] = two.queries[120:][::-1]
     first, second = (tune(each.data, each.encoder, effort=quick) for each in (one, two))

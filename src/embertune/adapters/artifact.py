@@ -23,6 +23,7 @@ from safetensors.numpy import save_file as save_tensors
 from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
+from embertune.core.paths import as_path
 from embertune.errors import ArtifactError, StorageError
 
 __all__ = ["FORMAT", "check_target", "load_adapter", "save", "write_adapter", "write_folder"]
@@ -108,7 +109,7 @@ def check_target(folder: str | Path) -> Path:
     Raises:
         StorageError: Something else stands there, or its parent cannot be written to.
     """
-    target = Path(folder).expanduser()
+    target = as_path(folder)
     try:
         if target.is_symlink():
             target = target.resolve()
@@ -151,7 +152,7 @@ def load_adapter(folder: str | Path) -> Adapter:
         0.3
         >>> folder.cleanup()
     """
-    source = Path(folder).expanduser()
+    source = as_path(folder)
     config = _read_config(source)
     try:
         tensors = load_file(source / "adapter.safetensors")

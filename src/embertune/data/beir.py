@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embertune.core.paths import as_path
 from embertune.data.builder import PARTS, as_text, examples
 from embertune.data.document import Document
 from embertune.data.lines import read_json_lines
@@ -112,7 +113,7 @@ def write_beir(dataset: Dataset, folder: Path) -> None:
     Raises:
         StorageError: The disk or the folder refused.
     """
-    folder = folder.expanduser()
+    folder = as_path(folder)
     is_new = not folder.exists()
     temporary: Path | None = None
     try:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from embertune.core.paths import as_path
 from embertune.data.beir import is_beir, part_of, read_beir
 from embertune.data.builder import PARTS
 from embertune.data.dataset import Dataset
@@ -63,7 +64,7 @@ def load_dataset(
         if is_frame(source):
             return Dataset.from_frame(source, columns, name=name or "dataset")
         raise DataError(f"Found a {type(source).__name__}. {_KINDS} For lists type: Dataset.from_pairs(pairs)")
-    path = Path(source).expanduser()
+    path = as_path(source)
     try:
         resolved = path.resolve()
         if path.is_dir():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypedDict, cast, 
 
 import numpy as np
 
+from embertune.core.paths import as_path
 from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.encoders.batching import pack, run_batches
@@ -277,7 +278,7 @@ class TextEncoder(ABC):
 def _cache_of(choice: VectorCache | str | Path | bool) -> VectorCache | None:
     if isinstance(choice, bool):
         return default_cache() if choice else None
-    return choice if isinstance(choice, VectorCache) else VectorCache(Path(choice).expanduser())
+    return choice if isinstance(choice, VectorCache) else VectorCache(as_path(choice))
 
 
 def _check_texts(texts: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from embertune.core.paths import as_path
 from embertune.core.vectors import Vectors
 
 __all__ = ["CacheSession", "VectorCache", "cache_key", "default_cache"]
@@ -55,7 +56,7 @@ def default_cache() -> VectorCache | None:
     if value.lower() == "off":
         return None
     if value:
-        return VectorCache(Path(value).expanduser())
+        return VectorCache(as_path(value))
     import platformdirs
 
     return VectorCache(Path(platformdirs.user_cache_dir("embertune", appauthor=False)))

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
 
+from embertune.core.paths import as_path
 from embertune.encoders.base import CommonOptions, Encoder
 from embertune.encoders.function import FunctionEncoder
 from embertune.encoders.model_folders import folder_runtime
@@ -93,7 +94,7 @@ def _by_name(name: str, options: dict[str, Any]) -> Encoder:
         # minishlab makes model2vec's own models, as sentence-transformers has those of its name.
         model = f"minishlab/{rest}" if head == "model2vec" and "/" not in rest else rest
         return _load(head, (model,), options)
-    folder = Path(name).expanduser()
+    folder = as_path(name)
     if name and folder.is_dir():
         return _load(folder_runtime(folder), (str(folder),), options)
     if folder.suffix in (".npz", ".parquet"):

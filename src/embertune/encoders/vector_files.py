@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune._optional import require
+from embertune.core.paths import as_path
 from embertune.encoders.base import Side
 from embertune.errors import EncoderError
 
@@ -56,7 +57,7 @@ def read_tables(source: str) -> dict[Side, VectorTable]:
     Raises:
         EncoderError: A file is missing, damaged or incomplete.
     """
-    paths = [Path(part.strip()).expanduser() for part in source.split(",")]
+    paths = [as_path(part.strip()) for part in source.split(",")]
     for path in paths:
         _must_be_file(path)
     endings = [path.suffix.lower() for path in paths]

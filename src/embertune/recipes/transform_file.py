@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from embertune.adapters.artifact import load_adapter
 from embertune.adapters.base import Adapter, Side
+from embertune.core.paths import as_path
 from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors
 from embertune.encoders.vector_files import load_array
@@ -55,8 +56,8 @@ def transform_file(
         raise ConfigError(f"side must be 'query' or 'document', got {side!r}")
     at: Side = "query" if side == "query" else "document"
     loaded = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
-    vectors = _open(Path(source).expanduser(), loaded)
-    goal = Path(target).expanduser()
+    vectors = _open(as_path(source), loaded)
+    goal = as_path(target)
     staging: str | None = None
     try:
         handle, staging = tempfile.mkstemp(prefix=f".{goal.name}-", suffix=".npy", dir=goal.parent)

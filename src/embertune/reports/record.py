@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from embertune.core.paths import as_path
 from embertune.errors import ArtifactError
 from embertune.reports.schema import problems
 from embertune.reports.writing import write_whole
@@ -77,7 +78,7 @@ pip install -U embertune
         Raises:
             ArtifactError: There is none, it is damaged, or its format is newer.
         """
-        source = Path(path).expanduser()
+        source = as_path(path)
         source = source / "record.json" if source.is_dir() else source
         try:
             values = json.loads(source.read_text(encoding="utf-8"))

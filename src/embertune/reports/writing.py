@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from embertune.core.paths import as_path
 from embertune.errors import StorageError
 
 __all__ = ["write_whole"]
@@ -29,7 +30,7 @@ def write_whole(path: str | Path, text: str) -> Path:
         ...     write_whole(f"{folder}/note.txt", "q → d").read_text(encoding="utf-8")
         'q → d'
     """
-    target = Path(path).expanduser()
+    target = as_path(path)
     staging: str | None = None
     try:
         handle, staging = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
