@@ -1,5 +1,6 @@
 import re
 
+import numpy
 import pandas
 import polars
 import pytest
@@ -51,6 +52,11 @@ def test_ids_that_match_nothing_are_counted_and_named():
             "1 of 1 documents are no Document (such as 'x'); expected corpus={id: Document(text)}",
         ),
         ({"queries": {"a": None, "c": "?"}}, "1 of 2 queries are no text (such as 'a')"),
+        (
+            {"queries": {1: "?", "a": "?"}},
+            "1 of 2 query ids are no text (such as 1); expected str(id), also in the qrels",
+        ),
+        ({"corpus": {"x": Document("X"), 7: Document("Y")}}, "1 of 2 document ids are no text (such as 7)"),
     ],
 )
 def test_a_data_set_that_does_not_fit_together_is_refused(change, message):
@@ -172,6 +178,18 @@ def test_triplets_keep_negatives_as_grade_zero_and_positives_win():
     )
 
 
+def test_negatives_come_as_cells_of_a_frame_come():
+    data = Dataset.from_triplets([("a", "x", float("nan")), ("b", "y", numpy.array(["z", "x"])), ("c", "z", {"y"})])
+    assert data.qrels == {"q1": {"d1": 1.0}, "q2": {"d2": 1.0, "d3": 0.0, "d1": 0.0}, "q3": {"d3": 1.0, "d2": 0.0}}
+
+
+def test_pairs_are_no_table_and_no_mapping():
+    with pytest.raises(DataError, match=re.escape("Found a DataFrame, a table. Type: Dataset.from_frame(table)")):
+        Dataset.from_pairs(pandas.DataFrame({"query": ["a"], "document": ["x"]}))
+    with pytest.raises(DataError, match=re.escape("Found a dict. Expected 2 values in each row: (query, document).")):
+        Dataset.from_pairs({"a": "x"})
+
+
 def test_similarities_become_grades():
     data = Dataset.from_scored_pairs(
         [("a", "x", 0.8), ("a", "y", 0), ("b", "x", -1), ("b", "y", "4.5"), ("a", "x", 0.2)]
@@ -211,3 +229,9 @@ def test_frame_takes_a_mapping_and_refuses_what_is_no_frame():
     assert Dataset.from_frame(frame, {"query": "0", "document": "1"}).queries == {"q1": "a"}
     with pytest.raises(DataError, match=re.escape("Found a list. Expected a DataFrame")):
         Dataset.from_frame([("a", "x")])
+
+
+def test_a_column_that_stands_twice_in_a_frame_is_refused():
+    frame = pandas.DataFrame([["a", "x", "y"]], columns=["query", "document", "document"])
+    with pytest.raises(DataError, match=re.escape("The DataFrame has the column 'document' more than once.")):
+        Dataset.from_frame(frame)

@@ -163,6 +163,7 @@ def test_llama_index(tmp_path):
         ({"mode": "image"}, ": mode is 'image'. Expected 'text'; images have no text to embed."),
         ({"queries": ["a"]}, ": queries is a list. Expected an object from ids."),
         ({"relevant_docs": {"u1": "n1"}}, ": relevant_docs['u1'] is a str. Expected a list of ids."),
+        ({"relevant_docs": {"u1": [["n1"]]}}, ": relevant_docs['u1'] holds ['n1']. Expected a list of ids."),
         ({"relevant_docs": {}}, ": relevant_docs names no document at all."),
         ({"corpus": {"n1": {"text": "x"}}}, ": corpus['n1'] holds a dict"),
     ],

@@ -189,10 +189,11 @@ class Dataset:
         builder = DatasetBuilder()
         for number, row in _rows_of(triplets, 3, "(query, positive, negative)"):
             query, positive, negatives = row
-            if isinstance(negatives, (str, Document)):
+            # None and NaN are a cell without a negative; they become the empty text, which the builder passes over.
+            if isinstance(negatives, (str, Document)) or not hasattr(negatives, "__iter__"):
                 negatives = [negatives]
             positive = _document(positive, number)
-            judged = [(positive, 1.0), *((_document(negative, number), 0.0) for negative in negatives or [])]
+            judged = [(positive, 1.0), *((_document(negative, number), 0.0) for negative in negatives)]
             # Negatives alone teach nothing, so a row without its positive is an empty row.
             builder.add(number, as_text(query, f"Row {number}: the query"), judged if positive.content.strip() else [])
         return cls(name=name, **builder.finish("The triplets"))
@@ -246,6 +247,10 @@ class Dataset:
 
 
 def _rows_of(rows: Iterable[Sequence[Any]], width: int, expected: str) -> Iterable[tuple[int, Sequence[Any]]]:
+    if hasattr(rows, "columns") or hasattr(rows, "column_names"):
+        raise DataError(f"Found a {type(rows).__name__}, a table. Type: Dataset.from_frame(table)")
+    if isinstance(rows, Mapping):
+        raise DataError(f"Found a {type(rows).__name__}. Expected {width} values in each row: {expected}.")
     for number, row in enumerate(rows, start=1):
         if isinstance(row, (str, bytes, Mapping)) or not hasattr(row, "__len__") or len(row) != width:
             shown = repr(row)
@@ -262,6 +267,10 @@ def _document(value: Any, number: int) -> Document:
 
 
 def _type_problems(dataset: Dataset) -> Iterable[str]:
+    for what, ids in (("document", dataset.corpus), ("query", dataset.queries)):
+        if wrong := [key for key in ids if not isinstance(key, str)]:
+            found = f"{len(wrong)} of {len(ids)} {what} ids"
+            yield f"{found} are no text (such as {examples(wrong)}); expected str(id), also in the qrels"
     if wrong := [key for key, document in dataset.corpus.items() if not isinstance(document, Document)]:
         yield (
             f"{len(wrong)} of {len(dataset.corpus)} documents are no Document (such as {examples(wrong)}); "

@@ -57,6 +57,8 @@ def read_llama_index(value: Mapping[str, Any], path: Path, name: str) -> Dataset
     for query_id, ids in value["relevant_docs"].items():
         if not isinstance(ids, list):
             raise DataError(f"{path}: relevant_docs[{query_id!r}] is a {type(ids).__name__}. Expected a list of ids.")
+        if wrong := [identifier for identifier in ids if isinstance(identifier, (list, dict))]:
+            raise DataError(f"{path}: relevant_docs[{query_id!r}] holds {examples(wrong, 1)}. Expected a list of ids.")
         unusable = [identifier for identifier in ids if identifier in value["corpus"] and identifier not in corpus]
         kept = {str(identifier): 1.0 for identifier in ids if identifier not in unusable}
         if kept and not (query_id in value["queries"] and query_id not in queries):

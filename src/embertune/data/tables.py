@@ -175,6 +175,8 @@ def table_of_frame(frame: Any) -> Table:
             f"Found a {type(frame).__name__}. Expected a DataFrame (pandas or polars) or a Hugging Face data set."
         )
     keys = list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
+    if doubled := sorted({str(key) for key in keys if keys.count(key) > 1}):
+        raise DataError(f"The DataFrame has the column {doubled[0]!r} more than once. Expected each once: rename one.")
     values = {str(key): _column_values(frame[key]) for key in keys}
     rows = [
         (number, dict(zip(values, cells, strict=True)))
