@@ -26,6 +26,7 @@ def fitted(spec=SPEC, side="both"):
 
 
 FIX = "Load it with: embertune.load_encoder('acme/m-1', query_prompt='q: ') | adapter"
+SHORTER = FIX.replace("'acme/m-1'", "'acme/m-1', dimensions=64")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ FIX = "Load it with: embertune.load_encoder('acme/m-1', query_prompt='q: ') | ad
 def test_every_field_of_the_encoder_must_be_the_same(change, shown, difference):
     expected = (
         f"my-adapter was trained on acme/m-1 (64 dimensions); this encoder is {shown}: {difference} "
-        f"(here: the adapter, there: the encoder). {FIX}"
+        f"(here: the adapter, there: the encoder). {SHORTER if 'dimension' in change else FIX}"
     )
     with pytest.raises(ArtifactError, match=f"^{re.escape(expected)}$"):
         check_adapter_fits(fitted(), replace(SPEC, **change), "my-adapter")
@@ -71,6 +72,15 @@ def test_every_difference_is_named_at_once():
             EncoderSpec("precomputed", "my-model", dimension=64),
             'embertune.load_encoder("precomputed:FILE", name="my-model") or --encoder-name "my-model".',
         ),
+        (
+            EncoderSpec("sentence-transformers", "a/b", "main", dimension=64),
+            "embertune.load_encoder('sentence-transformers/a/b', revision='main') | adapter",
+        ),
+        (
+            EncoderSpec("sentence-transformers", "mine", "sha256:12", dimension=64),
+            "It was trained with a model folder called mine, whose files had the hash sha256:12.",
+        ),
+        (EncoderSpec("function", "mine", dimension=64), 'embertune.load_encoder(FUNCTION, name="mine").'),
     ],
 )
 def test_the_fix_is_the_line_to_type(spec, fix):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from embertune.adapters.base import Adapter
 from embertune.core.vectors import Vectors
@@ -33,7 +33,7 @@ def check_adapter_fits(adapter: Adapter, spec: EncoderSpec, name: str = "This ad
         if differences:
             raise ArtifactError(
                 f"{name} was trained on {trained}; this encoder is {spec}: {'; '.join(differences)} "
-                f"(here: the adapter, there: the encoder). {_fix(trained)}"
+                f"(here: the adapter, there: the encoder). {_fix(trained, spec)}"
             )
     dimension = adapter.dimension
     if None not in (dimension, spec.dimension) and dimension != spec.dimension:
@@ -43,19 +43,36 @@ def check_adapter_fits(adapter: Adapter, spec: EncoderSpec, name: str = "This ad
         )
 
 
-def _fix(trained: EncoderSpec) -> str:
+def _fix(trained: EncoderSpec, spec: EncoderSpec) -> str:
     if trained.provider == "precomputed":
         return (
             "Vectors from files are told apart by name: load them as they were named when it was trained, with "
             f'embertune.load_encoder("precomputed:FILE", name="{trained.model}") or --encoder-name "{trained.model}".'
         )
-    options = [
-        f"{key}={value!r}"
-        for key, value in (("query_prompt", trained.query_prompt), ("document_prompt", trained.document_prompt))
-        if value
-    ] + ([] if trained.normalized else ["normalize=False"])
+    if trained.provider == "function":
+        return f'Load the function that it was trained with: embertune.load_encoder(FUNCTION, name="{trained.model}").'
+    if (trained.revision or "").startswith("sha256:"):
+        return (
+            f"It was trained with a model folder called {trained.model}, whose files had the hash {trained.revision}."
+        )
+    return f"Load it with: embertune.load_encoder({', '.join(_arguments(trained, spec))}) | adapter"
+
+
+def _arguments(trained: EncoderSpec, spec: EncoderSpec) -> Iterator[str]:
     name = f"{trained.provider}/{trained.model}" if trained.provider not in ("static", "hashing") else trained.provider
-    return f"Load it with: embertune.load_encoder({', '.join([repr(name), *options])}) | adapter"
+    yield repr(name)
+    same_model = (trained.provider, trained.model) == (spec.provider, spec.model)
+    # A model is asked for shorter vectors; which models were, a specification does not say, so only a difference tells.
+    if same_model and trained.dimension is not None and spec.dimension not in (None, trained.dimension):
+        word = "truncate_dim" if trained.provider == "sentence-transformers" else "dimensions"
+        yield f"{word}={trained.dimension}"
+    if trained.provider == "sentence-transformers" and trained.revision:
+        yield f"revision={trained.revision!r}"
+    for key, prompt in (("query_prompt", trained.query_prompt), ("document_prompt", trained.document_prompt)):
+        if prompt:
+            yield f"{key}={prompt!r}"
+    if not trained.normalized:
+        yield "normalize=False"
 
 
 class AdaptedEncoder:
