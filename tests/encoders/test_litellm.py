@@ -126,6 +126,16 @@ def test_a_far_retry_after_fails_at_once(api, make):
     assert len(api.requests) == 1
 
 
+def test_a_retry_after_may_be_a_date(api, make):
+    api.script = [(429, "slow down", {"retry-after": "Fri, 31 Dec 2100 23:59:59 GMT"})]
+    with pytest.raises(RateLimitError) as caught:
+        make().encode_query(["a"])
+    assert caught.value.retry_after > 86400
+    api.script = [(429, "slow down", {"retry-after": "Sat, 01 Jan 2000 00:00:00 GMT"})]
+    make().encode_query(["b"])
+    assert len(api.requests) == 3
+
+
 def test_no_credit_is_not_retried(api, make):
     api.script = [(429, "insufficient_quota")]
     with pytest.raises(RateLimitError, match="has no credit left"):

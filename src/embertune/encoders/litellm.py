@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import difflib
+import math
 import os
 import re
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from types import ModuleType
 from typing import Any, Unpack
 
@@ -295,9 +298,16 @@ def _retry_after(error: Exception) -> float | None:
     response = getattr(error, "response", None)
     for headers in (getattr(error, "litellm_response_headers", None), getattr(response, "headers", None)):
         value = (headers or {}).get("retry-after")
-        try:
-            if value is not None:
-                return max(0.0, float(value))
-        except ValueError:
-            continue  # a date: the usual backoff serves
+        if value is not None and (seconds := _seconds_until(str(value))) is not None:
+            return max(0.0, seconds)
+    return None
+
+
+def _seconds_until(value: str) -> float | None:
+    """Read a Retry-After header: seconds, or a date (RFC 9110, 10.2.3); None for anything else."""
+    with suppress(ValueError):
+        seconds = float(value)
+        return seconds if math.isfinite(seconds) else None
+    with suppress(ValueError):
+        return parsedate_to_datetime(value).timestamp() - time.time()
     return None
