@@ -21,11 +21,20 @@ FILES = {
         ["pairs.csv:2: byte 0xe9 is not UTF-8", "iconv -f WINDOWS-1252 -t UTF-8 pairs.csv"],
     ),
     "UTF-16": ("pairs.csv", PAIRS.encode("utf-16"), ["pairs.csv:1: this is UTF-16", "iconv -f UTF-16 -t UTF-8"]),
-    "UTF-16 without a mark": ("pairs.csv", PAIRS.encode("utf-16-le"), ["pairs.csv", "Expected"]),
+    "UTF-16 without a mark": (
+        "pairs.csv",
+        PAIRS.encode("utf-16-le"),
+        ["pairs.csv:1: this is UTF-16", "iconv -f UTF-16LE -t UTF-8"],
+    ),
+    "UTF-16, the high byte first": ("p.tsv", PAIRS.encode("utf-16-be"), ["p.tsv:1: this is UTF-16", "-f UTF-16BE"]),
     "a missing column": (
         "pairs.csv",
         b"query,reply_id\na,1\n",
-        ["found the columns 'query', 'reply_id'", "none is recognised as the document", '"document": "<your column>"'],
+        [
+            "found the columns 'query', 'reply_id'",
+            "none is recognised as the document",
+            '--columns "document=<your column>"',
+        ],
     ),
     "a column named twice": ("pairs.csv", b"query,query,document\na,b,c\n", ["'query' stands more than once"]),
     "ragged rows": (

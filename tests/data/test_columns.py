@@ -57,7 +57,7 @@ def test_given_columns_come_before_recognised_ones():
             "'qestion'? Expected a column for the query (query, question, anchor, …) and one for the document",
         ),
         (["a", "b"], None, "none is recognised as the query or the document. Expected"),
-        (["a", "b"], None, 'Or say which it is: columns={"query": "<your column>", "document": "<your column>"}'),
+        (["a", "b"], None, ', in Python columns={"query": "<your column>", "document": "<your column>"}'),
         (
             ["my col", "text"],
             {"query": "my cols"},

@@ -123,11 +123,12 @@ def _missing_text(names: Sequence[str], missing: Sequence[str], source: str) -> 
             near = get_close_matches(_normal(name), _NAMES[role], n=1, cutoff=0.8)
             if near and not hints:
                 hints = f" Did you mean {near[0]!r} by {name!r}?"
+    options = " ".join(f'--columns "{role}=<your column>"' for role in missing)
     mapping = ", ".join(f'"{role}": "<your column>"' for role in missing)
     found = f"found the columns {examples(names, 12)}" if names else "found no columns"
     return (
         f"{source}: {found}; none is recognised as the {' or the '.join(missing)}.{hints} {_EXPECTED} "
-        f"Or say which it is: columns={{{mapping}}}"
+        f"Or say which it is: {options}, in Python columns={{{mapping}}}"
     )
 
 

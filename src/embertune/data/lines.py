@@ -108,10 +108,13 @@ def read_json(path: Path) -> Any:
 
 
 def _refuse_wide_encodings(path: Path, line: bytes) -> None:
-    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+    # Without a mark the zero beside the first letter tells: no text file of ours starts with one.
+    marks = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+    kind = marks.get(line[:2]) or (line[1:2] == b"\0" and "UTF-16LE") or (line[:1] == b"\0" and "UTF-16BE")
+    if kind:
         raise DataError(
             f"{path}:1: this is UTF-16, not UTF-8 (Excel's 'Unicode text'). Save it as UTF-8, or type: "
-            f"iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}"
+            f"iconv -f {kind} -t UTF-8 {path.name} > utf8-{path.name}"
         )
 
 
