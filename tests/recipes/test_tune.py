@@ -12,6 +12,7 @@ from embertune.adapters.linear import LinearAdapter
 from embertune.core.progress import silent
 from embertune.core.vectors import normalize
 from embertune.data.splits import split_dataset
+from embertune.encoders.adapted import AdaptedEncoder
 from embertune.errors import ConfigError, DataError, LeakageError, SplitError
 from embertune.recipes.measure import METRICS
 from embertune.recipes.tune import tune
@@ -326,3 +327,9 @@ def test_nothing_is_shipped_where_the_adapter_for_all_is_the_identity(toy, quick
     assert tune(few.data, few.encoder, effort=quick).verdict.code == "ship"
     monkeypatch.setattr("embertune.recipes.tune.choose", none_for_all)
     assert tune(few.data, few.encoder, effort=quick).verdict.code == "no-gain"
+
+
+def test_an_encoder_with_an_adapter_behind_it_is_refused(learnable, result, quick):
+    stacked = AdaptedEncoder(learnable.encoder, result.candidate)
+    with pytest.raises(ConfigError, match=re.escape("Tune the encoder itself: embertune.tune(data, adapted.encoder)")):
+        tune(learnable.data, stacked, effort=quick)

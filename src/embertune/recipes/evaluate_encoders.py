@@ -82,7 +82,8 @@ def judge(
     """Judge an encoder and any number of adapters on the same queries.
 
     An adapter that was tuned on this very data is judged on its test queries only: its record names
-    them. Else the data's own test part is used where it has one, else every query.
+    them. Else the data's own test part is used where it has one, else every query, and a note says that
+    queries which trained the adapter may be among them.
 
     Args:
         data: A data set, or what `load_dataset` reads.
@@ -107,9 +108,17 @@ def judge(
     named = _named(adapters)
     for name, adapter in named.items():
         check_adapter_fits(adapter, loaded.spec, name)
-    ids, notes = _judged_queries(dataset, named, part)
+    records = {name: record for name, adapter in named.items() if (record := _record_of(name, adapter)) is not None}
+    trained = {n: record for n, record in records.items() if record["data"]["fingerprint"] == dataset.fingerprint}
+    ids, notes = _judged_queries(dataset, trained, part)
+    notes += tuple(
+        f"{name} was tuned on another data set, or on another state of this one ({record['data']['name']}): if its "
+        "training queries are among these, its figures here flatter it."
+        for name, record in records.items()
+        if name not in trained
+    )
     chosen = dataset.select(ids)
-    groups = _groups(dataset, ids, named)
+    groups = _groups(dataset, ids, trained)
     encoded = encode_dataset(loaded, chosen, progress=progress)
     evaluations = {"base": evaluate(chosen.qrels, retrieve(encoded, _DEPTH, name="base"), METRICS)}
     for at, (name, adapter) in enumerate(named.items()):
@@ -133,11 +142,10 @@ def _named(adapters: Sequence[Adapter | str | Path]) -> dict[str, Adapter]:
 
 
 def _judged_queries(
-    dataset: Dataset, adapters: Mapping[str, Adapter], part: str | None
+    dataset: Dataset, trained: Mapping[str, Record], part: str | None
 ) -> tuple[list[str], tuple[str, ...]]:
     ids = [query for query in dataset.queries if any(grade > 0 for grade in dataset.qrels.get(query, {}).values())]
     notes = []
-    trained = {name: record for name, adapter in adapters.items() if (record := _record_of(name, adapter, dataset))}
     if part is not None:
         ids = ids if part == "all" else [query for query in ids if dataset.parts.get(query) == part]
         notes.append(f"The queries of part {part!r}, as was asked.")
@@ -165,25 +173,23 @@ def _judged_queries(
     return ids, tuple(notes)
 
 
-def _record_of(name: str, adapter: Adapter, dataset: Dataset) -> Record | None:
-    """Give an adapter's record if it was made from this very data."""
+def _record_of(name: str, adapter: Adapter) -> Record | None:
+    """Give an adapter's record, where it has one."""
     text = adapter.attachments.get("record.json")
     if text is None:
         return None
     try:
-        record = Record(json.loads(text))
+        return Record(json.loads(text))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(
             f"{name} has a damaged record.json, so it cannot be told which queries trained it: {error}"
         ) from None
-    return record if record["data"]["fingerprint"] == dataset.fingerprint else None
 
 
-def _groups(dataset: Dataset, ids: Sequence[str], adapters: Mapping[str, Adapter]) -> dict[str, list[str]] | None:
+def _groups(dataset: Dataset, ids: Sequence[str], trained: Mapping[str, Record]) -> dict[str, list[str]] | None:
     """Keep seen and unseen apart where one record, or the data's parts, can tell them."""
-    records = [record for name, adapter in adapters.items() if (record := _record_of(name, adapter, dataset))]
-    if records:
-        group = {row["id"]: row["group"] for row in records[0].get("queries") or ()}
+    if trained:
+        group = {row["id"]: row["group"] for row in next(iter(trained.values())).get("queries") or ()}
     elif dataset.parts:
         fitted = [query for query, part in dataset.parts.items() if part in ("train", "dev")]
         known = {document for query in fitted for document in dataset.positives(query)}

@@ -15,6 +15,7 @@ from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
 from embertune.data.leakage import Leakage, find_leakage
 from embertune.data.splits import Split, SplitMethod
+from embertune.encoders.adapted import AdaptedEncoder
 from embertune.encoders.base import Encoder
 from embertune.encoders.cost import Cost, Priced
 from embertune.encoders.encoded import Encoded, encode_dataset
@@ -88,7 +89,7 @@ def tune(
     started = time.perf_counter()
     config = _config(effort, side)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    loaded = load_encoder(encoder)
+    loaded = _without_adapter(load_encoder(encoder))
     plan = make_plan(dataset, split, seed=seed)
     encoded = encode_dataset(loaded, dataset, progress=progress)
     _refuse_equal_documents(dataset, encoded)
@@ -111,6 +112,16 @@ def tune(
     final.adapter.encoder = loaded.spec.to_dict()
     record = make_record(experiment, final, measured, seconds)
     return Result.of(record, final.adapter, measured.verdict, measured.texts)
+
+
+def _without_adapter(encoder: Encoder) -> Encoder:
+    """Refuse ``encoder | adapter``: what was tuned behind it would later be accepted behind the encoder alone."""
+    if isinstance(encoder, AdaptedEncoder):
+        raise ConfigError(
+            f"This encoder, {encoder.spec}, has an adapter behind it already, and a saved adapter names one encoder "
+            "and no other adapter. Tune the encoder itself: embertune.tune(data, adapted.encoder)"
+        )
+    return encoder
 
 
 def _cost_of(encoder: Encoder) -> Cost | None:
