@@ -18,7 +18,7 @@ def _group(n, mean, low, high):
 def test_ship():
     verdict = decide(BETTER)
     assert (verdict.code, verdict.sentence) == ("ship", f"Ship it: {MEASURED}.")
-    assert verdict.reason == "60 queries gain, 20 lose."
+    assert verdict.reason == "The change lies between +0.050 and +0.150 (95 % interval); 60 queries gain, 20 lose."
 
 
 def test_too_few_queries_come_before_everything():
@@ -106,10 +106,10 @@ def test_the_whole_reason():
         )
     )
     assert verdict.reason == (
-        "60 queries gain, 20 lose; "
+        "The change lies between +0.050 and +0.150 (95 % interval); 60 queries gain, 20 lose; "
         "the 150 queries on seen documents change by +0.120 [+0.060, +0.180]; "
         "the 50 queries on unseen documents change by +0.040 [-0.010, +0.090]; "
-        "the base finds 99% of the answers in its top 100 at an MRR of 0.444, "
+        "the base finds 99% of the answers in its top 100 at an MRR@100 of 0.444, "
         "so reordering alone could win up to +0.432; "
         "3 seeds differ from +0.080 to +0.120; "
         "about 12 345 test queries would settle a difference of this size."

@@ -221,7 +221,7 @@ def test_folds_judge_every_query_once_under_an_adapter_that_never_saw_it(toy, qu
         adapter = _Memory()
         rows = [int(pool.judgments.pairs[pool.judgments.pairs[:, 0] == row, 1][0]) for row in range(len(pool.queries))]
         adapter.known = {query.tobytes(): pool.documents[row] for query, row in zip(pool.queries, rows, strict=True)}
-        return Choice(adapter, (), (), (adapter,))
+        return Choice(adapter, (), ())
 
     monkeypatch.setattr("embertune.recipes.tune.choose", memorise)
     result = tune(few.data, few.encoder, effort=quick)

@@ -55,9 +55,6 @@ def test_best_checkpoint_is_a_copy():
     maker = LinearAdapter(pull=choice.adapter.pull, rank=None)
     list(maker.fit_path(pool.training(np.arange(80)), [0.5, 0.001]))
     assert choice.adapter.tensors()["query"].tobytes() == before.tobytes()
-    others = [other for other in choice.alternatives if isinstance(other, LinearAdapter)]
-    shared = [np.shares_memory(choice.adapter.coef_, other.coef_) for other in others if other is not choice.adapter]
-    assert not any(shared)
 
 
 def test_one_seed_one_choice():
@@ -66,10 +63,9 @@ def test_one_seed_one_choice():
     assert first.adapter.tensors()["query"].tobytes() == second.adapter.tensors()["query"].tobytes()
 
 
-def test_a_dev_part_is_used_as_it_is_and_its_resamples_stand_for_seeds():
+def test_a_dev_part_is_used_as_it_is():
     dev = np.arange(40, 80)
     choice = choose(pool_of(), [[(np.arange(40), dev)]], CONFIG, seed=0)
-    assert len(choice.alternatives) == 3
     assert isinstance(choice.adapter, LinearAdapter)
 
 

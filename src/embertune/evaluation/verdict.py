@@ -36,7 +36,7 @@ class Evidence:
         identity: Whether dev already chose "no adapter".
         groups: Per group: {"n", "mean", "low", "high"} of the difference.
         headroom: {"recall@100", "mrr", "reordering"} of the base: what reordering its top 100 could win.
-        seeds: The differences that other seeds would have given.
+        seeds: The differences under this seed and others, each on its own split where the split is drawn.
         to_settle: How many test queries would settle the sign, if that can be told.
     """
 
@@ -82,7 +82,7 @@ class Verdict:
 
 
 def decide(evidence: Evidence) -> Verdict:
-    """Judge a candidate by its evidence on the test split.
+    """Judge a candidate by its evidence on the test split; of the following the first that holds is said.
 
     * ``ship``: the interval of the difference lies above zero, the test agrees (p < .05), and no group
       of queries (seen, unseen) is harmed.
@@ -141,7 +141,10 @@ def _is_harmed(group: Mapping[str, float]) -> bool:
 
 
 def _reason(evidence: Evidence, harmed: list[str]) -> str:
-    said = [f"{evidence.wins} queries gain, {evidence.losses} lose"]
+    said = [
+        f"the change lies between {evidence.low:+.3f} and {evidence.high:+.3f} (95 % interval)",
+        f"{evidence.wins} queries gain, {evidence.losses} lose",
+    ]
     for name, group in evidence.groups.items():
         if group.get("n"):
             verb = "lose" if name in harmed else "change by"
@@ -152,8 +155,8 @@ def _reason(evidence: Evidence, harmed: list[str]) -> str:
     if evidence.headroom:
         room = evidence.headroom
         said.append(
-            f"the base finds {room['recall@100']:.0%} of the answers in its top 100 at an MRR of {room['mrr']:.3f}, "
-            f"so reordering alone could win up to {room['reordering']:+.3f}"
+            f"the base finds {room['recall@100']:.0%} of the answers in its top 100 at an MRR@100 of "
+            f"{room['mrr']:.3f}, so reordering alone could win up to {room['reordering']:+.3f}"
         )
     if len(evidence.seeds) > 1:
         low, high = min(evidence.seeds), max(evidence.seeds)

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
-from embertune.core.progress import Progress, silent
 from embertune.core.search import Positions, top_k
 from embertune.core.vectors import Vectors
 from embertune.data.dataset import Dataset
@@ -32,7 +31,7 @@ from embertune.reports.examples import Texts
 from embertune.training.config import TuneConfig
 from embertune.training.selection import Choice
 
-__all__ = ["METRICS", "Measured", "measure", "reported_metrics"]
+__all__ = ["METRICS", "Measured", "mean_difference", "measure", "reported_metrics"]
 
 METRICS = (
     "ndcg@10", "mrr@10", "map@100", "recall@10", "recall@100", "precision@10", "hit_rate@10", "accuracy@1",
@@ -57,7 +56,7 @@ class Measured:
         scores: "base", "tuned", "baselines", "delta" and "groups", as in the record.
         verdict: Ship it, or don't.
         queries: Every test query: id, group, and the primary metric before and after.
-        seeds: The difference in the primary metric that other seeds would have given.
+        seeds: The difference in the primary metric, of this seed and of the others.
         cosines: Histograms of relevant and irrelevant pairs before and after.
         opened: How often the test split was opened.
         texts: The test queries, and the rankings of those that gained and lost most.
@@ -90,8 +89,8 @@ def measure(
     config: TuneConfig,
     *,
     served: Adapter,
+    others: tuple[float, ...],
     seed: int,
-    progress: Progress = silent,
 ) -> Measured:
     """Open the test split once and read everything off it.
 
@@ -102,10 +101,9 @@ def measure(
         holdout: The test queries of all trials.
         config: The settings.
         served: What would be saved; in folds it is fitted on all of them.
+        others: What other seeds gave, from `mean_difference`.
         seed: For bootstrap and randomisation.
-        progress: Told of the steps.
     """
-    progress("judge on test", 0, 3)
     test = holdout.open("the final comparison of the frozen encoder, the candidate and BM25")
     ids = [query for trial in trials for query in trial.test.queries]
     seen = {query for trial in trials for query in trial.seen}
@@ -114,16 +112,14 @@ def measure(
     metrics, depth = reported_metrics(config.metric), _depth(config.metric, encoded)
     base = _rank(trials, [IdentityAdapter()] * len(trials), encoded, depth)
     tuned = _rank(trials, [choice.adapter for choice in choices], encoded, depth)
-    progress("judge on test", 1, 3)
     before, after = (
         evaluate(qrels, Run(name, tuple(ids), encoded.document_ids, ranked.positions, ranked.scores), metrics)
         for name, ranked in (("base", base), ("tuned", tuned))
     )
     bm25 = evaluate(qrels, bm25_run(test.corpus, test.queries, top_k=depth), metrics)
-    progress("judge on test", 2, 3)
     groups = {"seen": [q for q in ids if q in seen], "unseen": [q for q in ids if q not in seen]}
     duel = compare_two(before, after, groups=groups, seed=seed, primary=config.metric)
-    seeds = _seed_differences(trials, choices, encoded, judgments, base, config.metric)
+    seeds = (duel.overall.delta[config.metric].mean, *others)
     evidence = replace(
         _evidence(duel, after.scores[config.metric] - before.scores[config.metric]),
         identity=isinstance(served, IdentityAdapter),
@@ -131,7 +127,6 @@ def measure(
         seeds=seeds,
     )
     rows = _query_rows(before, after, config.metric, seen)
-    progress("judge on test", 3, 3)
     told = duel.to_dict()
     return Measured(
         scores={key: told[key] for key in ("base", "tuned", "delta", "groups")} | {"baselines": {"bm25": bm25.means}},
@@ -184,25 +179,25 @@ def _rank(trials: Sequence[Trial], adapters: Sequence[Adapter], encoded: Encoded
     return _Ranked(np.concatenate(queries), tuple(documents), np.concatenate(positions), np.concatenate(scores))
 
 
-def _seed_differences(
-    trials: Sequence[Trial],
-    choices: Sequence[Choice],
-    encoded: Encoded,
-    judgments: Judgments,
-    base: _Ranked,
-    metric: str,
-) -> tuple[float, ...]:
-    """Give the mean difference under what each other seed would have chosen; equal choices are ranked once."""
-    before = evaluate_positions(judgments, base.positions, metric)[metric].mean()
-    known: dict[tuple[int, ...], float] = {}
-    found = []
-    for adapters in zip(*(choice.alternatives for choice in choices), strict=True):
-        key = tuple(map(id, adapters))
-        if key not in known:
-            ranked = _rank(trials, adapters, encoded, _depth(metric, encoded))
-            known[key] = float(evaluate_positions(judgments, ranked.positions, metric)[metric].mean() - before)
-        found.append(known[key])
-    return tuple(found)
+def mean_difference(trials: Sequence[Trial], choices: Sequence[Choice], encoded: Encoded, metric: str) -> float:
+    """Give the mean difference between choices and the frozen encoder on the test queries, in one metric.
+
+    Args:
+        trials: Who was fitted on, who is judged.
+        choices: What was chosen, per trial.
+        encoded: The vectors of the data set.
+        metric: Its name.
+    """
+    if all(isinstance(choice.adapter, IdentityAdapter) for choice in choices):
+        return 0.0
+    ids = [query for trial in trials for query in trial.test.queries]
+    qrels = {query: trial.test.qrels[query] for trial in trials for query in trial.test.queries}
+    judgments, depth = Judgments.from_qrels(qrels, ids, encoded.document_ids), _depth(metric, encoded)
+    base, tuned = (
+        evaluate_positions(judgments, _rank(trials, adapters, encoded, depth).positions, metric)[metric].mean()
+        for adapters in ([IdentityAdapter()] * len(trials), [choice.adapter for choice in choices])
+    )
+    return float(tuned - base)
 
 
 def _query_rows(base: Evaluation, tuned: Evaluation, metric: str, seen: set[str]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError
 from embertune.evaluation.holdout import Holdout
 from embertune.evaluation.judgments import Judgments
-from embertune.recipes.measure import measure
+from embertune.recipes.measure import mean_difference, measure
 from embertune.recipes.plan import Plan, Trial, inner_folds, make_plan
 from embertune.recipes.record import Experiment, Seconds, make_record
 from embertune.recipes.result import Result
@@ -97,15 +97,16 @@ def tune(
     if strict:
         leakage.refuse()
     at_fit = time.perf_counter()
+    others = _other_seeds(dataset, split, encoded, config, seed, progress)
     choices = [_choose(trial, encoded, plan, config, seed, progress) for trial in plan.trials]
     final = (
         choices[0] if len(choices) == 1 else _choose(_everything(dataset, plan), encoded, plan, config, seed, progress)
     )
     at_judge = time.perf_counter()
     holdout = Holdout(dataset.select([query for trial in plan.trials for query in trial.test.queries]))
-    measured = measure(
-        plan.trials, choices, encoded, holdout, config, served=final.adapter, seed=seed, progress=progress
-    )
+    progress("judge on test", 0, 1)
+    measured = measure(plan.trials, choices, encoded, holdout, config, served=final.adapter, others=others, seed=seed)
+    progress("judge on test", 1, 1)
     finished = time.perf_counter()
     seconds = Seconds(encoded.seconds, at_judge - at_fit, finished - at_judge, finished - started)
     experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed, _cost_of(loaded))
@@ -122,6 +123,27 @@ def _without_adapter(encoder: Encoder) -> Encoder:
             "and no other adapter. Tune the encoder itself: embertune.tune(data, adapted.encoder)"
         )
     return encoder
+
+
+def _other_seeds(
+    dataset: Dataset,
+    split: SplitMethod | Split | None,
+    encoded: Encoded,
+    config: TuneConfig,
+    seed: int,
+    progress: Progress,
+) -> tuple[float, ...]:
+    """Run the whole job under other seeds, one draw of the folds each, and give what each gained on its own test.
+
+    A split that is drawn is drawn anew, so this tells how far the result hangs on who happened to be in test. Nothing
+    is chosen by it.
+    """
+    quick, found = replace(config, repeats=1), []
+    for other in range(seed + 1, seed + config.seeds):
+        plan = make_plan(dataset, split, seed=other)
+        choices = [_choose(trial, encoded, plan, quick, other, progress) for trial in plan.trials]
+        found.append(mean_difference(plan.trials, choices, encoded, config.metric))
+    return tuple(found)
 
 
 def _cost_of(encoder: Encoder) -> Cost | None:

@@ -112,9 +112,8 @@ def tried(record: Record) -> list[Markup]:
     seeds = selection.get("seeds") or ()
     if seeds:
         listed = ", ".join(f"{change(one['delta'])} (seed {one['seed']})" for one in seeds)
-        parts.append(
-            element("p", f"Change of {record['primary']} on the test split under other seeds: {typeset(listed)}.")
-        )
+        said = f"Change of {record['primary']} by seed; each draws its own folds and, unless it is given, its own split"
+        parts.append(element("p", f"{said}: {typeset(listed)}."))
     return parts
 
 

@@ -47,7 +47,10 @@ class TuneConfig:
     """Dev is read off this many folds of the training queries, unless a dev split is large enough alone."""
 
     repeats: int = 3
-    """How many times the folds are drawn anew; how far the repeats differ is reported."""
+    """How many times the folds are drawn anew; their scores are averaged."""
+
+    seeds: int = 3
+    """How many seeds are run in all; the others draw split and folds anew and only tell how far results differ."""
 
     large_dev: int = 1000
     """A dev split of this many queries is used as it is, without folds."""
@@ -64,6 +67,7 @@ class TuneConfig:
                 ("max_candidates", 1),
                 ("folds", 2),
                 ("repeats", 1),
+                ("seeds", 1),
             )
             if getattr(self, name) < least
         ]

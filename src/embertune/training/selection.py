@@ -14,7 +14,6 @@ from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.core.progress import Progress, silent
-from embertune.core.random import generator
 from embertune.core.search import top_k
 from embertune.core.vectors import Vectors
 from embertune.evaluation.evaluate import evaluate_positions
@@ -94,13 +93,11 @@ class Choice:
         adapter: Fitted on all of the pool; the identity if nothing beat it.
         candidates: Everything that was tried, "no adapter" first.
         curve: Along the final fit: {"step", "loss", "dev"}, dev where it was read.
-        alternatives: What other seeds would have chosen: per repeat of the folds, fitted on all of the pool.
     """
 
     adapter: Adapter
     candidates: tuple[Candidate, ...]
     curve: tuple[dict[str, float | None], ...]
-    alternatives: tuple[Adapter, ...]
 
 
 def choose(
@@ -146,10 +143,9 @@ def choose(
     table = table[:, :, ~np.isnan(table[0, 0])]
     means = table.mean(axis=(0, 2))
     level = _simplest_of_the_best(table.mean(axis=0))
-    others = [_simplest_of_the_best(scores) for scores in _as_three_seeds(table, seed)]
     progress("fit on train and dev", fits - 1, fits)
     path: list[Adapter] = [IdentityAdapter()]
-    path += finisher.fit_path(everything, pulls[: max(level, *others)])
+    path += finisher.fit_path(everything, pulls[:level])
     progress("fit on train and dev", fits, fits)
     return Choice(
         adapter=path[level],
@@ -158,7 +154,6 @@ def choose(
             for at, (pull, mean) in enumerate(zip([None, *pulls], means, strict=True))
         ),
         curve=_curve(path[: level + 1], means[: level + 1]),
-        alternatives=tuple(path[other] for other in others),
     )
 
 
@@ -177,14 +172,6 @@ def _maker(config: TuneConfig, rank: int | None, seed: int) -> LinearAdapter:
         max_candidates=config.max_candidates,
         seed=seed,
     )
-
-
-def _as_three_seeds(table: npt.NDArray[np.float64], seed: int) -> list[npt.NDArray[np.float64]]:
-    """Give one table of scores per seed: the repeats, or three resamples of dev where it was read once."""
-    if len(table) > 1:
-        return list(table)
-    count = table.shape[2]
-    return [table[0][:, generator(seed, "alternatives", at).integers(count, size=count)] for at in range(3)]
 
 
 def _simplest_of_the_best(scores: npt.NDArray[np.float64]) -> int:
