@@ -99,7 +99,7 @@ def test_a_full_basis_equals_none():
 def test_loss_equals_multiple_negatives_ranking_of_sentence_transformers():
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.losses import MultipleNegativesRankingLoss
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
     rng = np.random.default_rng(3)
     queries, documents = (normalize(rng.normal(size=(8, 6)).astype(np.float32)) for _ in range(2))
