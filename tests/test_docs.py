@@ -148,11 +148,11 @@ def test_readme_leads_to_code_in_twenty_lines():
 
 def test_what_the_demo_shows_in_the_readme_is_what_it_computes():
     """The base column is cheap to compute again; another Python has a slightly other documentation."""
-    from embertune.recipes.evaluate_encoders import judge
+    from embertune.recipes.evaluate_encoders import evaluate
 
     text = re.search(r"<!-- demo:start -->(.*?)<!-- demo:end -->", README.read_text(encoding="utf-8"), re.DOTALL)[1]
     shown = {name: float(base) for name, base in re.findall(r"^(\w+@\d+) +(0\.\d{3}) ", text, re.MULTILINE)}
-    judged = judge(embertune.demo_dataset(), "static")
+    judged = evaluate(embertune.demo_dataset(), "static")
     assert shown == pytest.approx(judged.evaluations["base"].means, abs=0.02)
     assert f"all {len(judged.evaluations['base'])} test queries" in text
     assert re.search(r"^Ship it: ndcg@10 0\.\d{3} → 0\.\d{3} ", text, re.MULTILINE)

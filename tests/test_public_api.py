@@ -37,6 +37,7 @@ def test_public_names_are_these():
         *("AdaptedEncoder", "Encoder", "EncoderSpec", "load_encoder"),
         *("Evaluation", "Run", "compare", "evaluate"),
         *("Result", "TuneConfig", "tune"),
+        *("doctor", "inspect", "transform"),
         *("EmbertuneError", "__version__"),
     }
 

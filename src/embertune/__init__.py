@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from embertune.encoders.base import Encoder
     from embertune.encoders.registry import load_encoder
     from embertune.encoders.spec import EncoderSpec
-    from embertune.evaluation.compare import compare
-    from embertune.evaluation.evaluate import Evaluation, evaluate
+    from embertune.evaluation.evaluate import Evaluation
     from embertune.evaluation.run import Run
+    from embertune.recipes.doctor import doctor
+    from embertune.recipes.evaluate_encoders import compare, evaluate
+    from embertune.recipes.inspect_data import inspect
     from embertune.recipes.result import Result
+    from embertune.recipes.transform_file import transform
     from embertune.recipes.tune import tune
     from embertune.training.config import TuneConfig
 
@@ -47,11 +50,14 @@ __all__ = [
     "__version__",
     "compare",
     "demo_dataset",
+    "doctor",
     "evaluate",
+    "inspect",
     "load_adapter",
     "load_dataset",
     "load_encoder",
     "split_dataset",
+    "transform",
     "tune",
 ]
 
@@ -65,12 +71,15 @@ _LAZY = {
     "Result": "recipes.result",
     "Run": "evaluation.run",
     "TuneConfig": "training.config",
-    "compare": "evaluation.compare",
+    "compare": "recipes.evaluate_encoders",
     "demo_dataset": "data.demo",
-    "evaluate": "evaluation.evaluate",
+    "doctor": "recipes.doctor",
+    "evaluate": "recipes.evaluate_encoders",
+    "inspect": "recipes.inspect_data",
     "load_dataset": "data.io",
     "load_encoder": "encoders.registry",
     "split_dataset": "data.splits",
+    "transform": "recipes.transform_file",
     "tune": "recipes.tune",
 }
 

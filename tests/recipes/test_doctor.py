@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 from embertune.recipes import doctor
-from embertune.recipes.doctor import Check, Examination, examine
+from embertune.recipes.doctor import Check, Examination
 
 
 def _found(examination):
@@ -14,7 +14,7 @@ def _found(examination):
 
 
 def test_this_installation_is_sound():
-    found = examine()
+    found = doctor.doctor()
     assert found.is_sound, str(found)
     assert _found(found)["numpy"] == Check("numpy", "ok", f"numpy {version('numpy')}")
     assert _found(found)["embedded encoder"].found == "static gives 256 dimensions, offline"
@@ -29,7 +29,7 @@ def test_a_missing_package_is_broken_and_a_missing_extra_is_not(monkeypatch):
         return version(name)
 
     monkeypatch.setattr(doctor, "version", installed)
-    found = examine()
+    found = doctor.doctor()
     assert _found(found)["plotly"] == Check("plotly", "broken", "not installed: pip install plotly")
     assert _found(found)["extra fastembed"] == Check("extra fastembed", "absent", "pip install 'embertune[fastembed]'")
     assert not found.is_sound
@@ -41,7 +41,7 @@ def test_whatever_fails_is_reported_and_the_rest_is_looked_at(monkeypatch):
         raise OSError("no such model")
 
     monkeypatch.setattr(doctor, "load_encoder", refuse)
-    found = _found(examine())
+    found = _found(doctor.doctor())
     assert found["embedded encoder"] == Check("embedded encoder", "broken", "OSError: no such model")
     assert found["cache"].state == "ok"
 
@@ -49,7 +49,7 @@ def test_whatever_fails_is_reported_and_the_rest_is_looked_at(monkeypatch):
 @pytest.mark.parametrize(("value", "said"), [("off", "switched off by EMBERTUNE_CACHE=off"), ("{}/c", "{}/c")])
 def test_the_cache_is_named(value, said, monkeypatch, tmp_path):
     monkeypatch.setenv("EMBERTUNE_CACHE", value.format(tmp_path))
-    assert said.format(tmp_path) in _found(examine())["cache"].found
+    assert said.format(tmp_path) in _found(doctor.doctor())["cache"].found
 
 
 def test_absent_extras_leave_an_installation_sound():

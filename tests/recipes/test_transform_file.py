@@ -9,7 +9,7 @@ from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.errors import ConfigError, DataError, EncoderError
 from embertune.recipes import transform_file as module
-from embertune.recipes.transform_file import transform_file
+from embertune.recipes.transform_file import transform
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def rows(monkeypatch):
 def test_blocks_give_what_the_whole_gives(side, adapter, rows, tmp_path):
     np.save(tmp_path / "x.npy", rows)
     told = []
-    done = transform_file(
+    done = transform(
         adapter, tmp_path / "x.npy", tmp_path / "y.npy", side=side, progress=lambda *step: told.append(step)
     )
     assert done == {"rows": 20, "dimension": 6, "side": side, "out": str(tmp_path / "y.npy")}
@@ -45,25 +45,25 @@ def test_blocks_give_what_the_whole_gives(side, adapter, rows, tmp_path):
 def test_every_form_of_numbers_is_read(form, adapter, rows, tmp_path):
     array = np.asfortranarray(rows) if form == "columns first" else (rows * 3).astype(form)
     np.save(tmp_path / "x.npy", array)
-    transform_file(adapter, tmp_path / "x.npy", tmp_path / "y.npy", side="query")
+    transform(adapter, tmp_path / "x.npy", tmp_path / "y.npy", side="query")
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), adapter.transform(array.astype(np.float32)), atol=1e-6)
 
 
 def test_the_identity_gives_every_bit_back(rows, tmp_path):
     np.save(tmp_path / "x.npy", rows)
-    transform_file(IdentityAdapter(), tmp_path / "x.npy", tmp_path / "y.npy", side="query")
+    transform(IdentityAdapter(), tmp_path / "x.npy", tmp_path / "y.npy", side="query")
     assert (tmp_path / "y.npy").read_bytes() == (tmp_path / "x.npy").read_bytes()
 
 
 def test_a_saved_adapter_and_no_rows(adapter, tmp_path):
     np.save(tmp_path / "x.npy", np.empty((0, 6)))
-    transform_file(adapter.save(tmp_path / "a"), tmp_path / "x.npy", tmp_path / "y.npy", side="query")
+    transform(adapter.save(tmp_path / "a"), tmp_path / "x.npy", tmp_path / "y.npy", side="query")
     assert np.load(tmp_path / "y.npy").shape == (0, 6)
 
 
 def test_the_file_is_readable_for_others(adapter, rows, tmp_path):
     np.save(tmp_path / "x.npy", rows)
-    transform_file(adapter, tmp_path / "x.npy", tmp_path / "y.npy", side="query")
+    transform(adapter, tmp_path / "x.npy", tmp_path / "y.npy", side="query")
     assert (tmp_path / "y.npy").stat().st_mode & 0o777 == 0o644
 
 
@@ -77,5 +77,5 @@ def test_what_cannot_be_read_is_refused_before_anything_is_written(adapter, rows
         ("none.npy", "query", EncoderError, "There is no file"),
     ]:
         with pytest.raises(error, match=re.escape(message)):
-            transform_file(adapter, tmp_path / source, tmp_path / "y.npy", side=side)
+            transform(adapter, tmp_path / source, tmp_path / "y.npy", side=side)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.npy", "x.npy"]

@@ -28,11 +28,11 @@ def command(data: str, adapter: tuple[str, ...], columns: tuple[str, ...], as_js
 
     Adapters that were tuned on DATA are judged on the test queries that their records share.
     """
-    from embertune.recipes.evaluate_encoders import judge
+    from embertune.recipes.evaluate_encoders import compare
 
     console = Console()
     encoder = make_encoder(options)
-    judged = judge(
+    judged = compare(
         read_dataset(data, columns, console.progress), encoder, adapter, progress=console.progress, **options
     )
     emit(judged, judged.to_dict(), as_json=as_json)

@@ -16,8 +16,8 @@ __all__ = ["command"]
 @json_option
 def command(as_json: bool) -> None:
     """Check Python, packages, the embedding cache and the embedded encoder; exit code 1 if something is broken."""
-    from embertune.recipes.doctor import examine
+    from embertune.recipes.doctor import doctor
 
-    found = examine()
+    found = doctor()
     emit(found, found.to_dict(), as_json=as_json)
     sys.exit(0 if found.is_sound else 1)

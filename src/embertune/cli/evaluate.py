@@ -28,11 +28,11 @@ def command(data: str, adapter: tuple[str, ...], columns: tuple[str, ...], as_js
 
     An adapter that was tuned on DATA is judged on its test queries only; its record names them.
     """
-    from embertune.recipes.evaluate_encoders import judge
+    from embertune.recipes.evaluate_encoders import evaluate
 
     console = Console()
     encoder = make_encoder(options)
-    judged = judge(
+    judged = evaluate(
         read_dataset(data, columns, console.progress), encoder, adapter, progress=console.progress, **options
     )
     emit(judged, judged.to_dict(), as_json=as_json)

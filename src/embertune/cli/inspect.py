@@ -16,7 +16,7 @@ __all__ = ["command"]
 @json_option
 def command(data: str, columns: tuple[str, ...], as_json: bool) -> None:
     """Count what DATA holds, what each split would give, and what looks wrong."""
-    from embertune.data.inspect import inspect_dataset
+    from embertune.recipes.inspect_data import inspect
 
-    found = inspect_dataset(read_dataset(data, columns, Console().progress))
+    found = inspect(read_dataset(data, columns, Console().progress))
     emit(found, found.to_dict(), as_json=as_json)

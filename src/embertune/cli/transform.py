@@ -19,7 +19,7 @@ __all__ = ["command"]
 @json_option
 def command(adapter: str, source: str, target: str, side: str, as_json: bool) -> None:
     """Apply an adapter to the vectors of a .npy file, in blocks, so that the file may be larger than memory."""
-    from embertune.recipes.transform_file import transform_file
+    from embertune.recipes.transform_file import transform
 
-    done = transform_file(adapter, source, target, side=side, progress=Console().progress)
+    done = transform(adapter, source, target, side=side, progress=Console().progress)
     emit(f"{done['rows']:,} {side} vectors of {done['dimension']} dimensions → {target}", done, as_json=as_json)

@@ -15,7 +15,7 @@ import numpy as np
 from embertune.encoders.cache import default_cache
 from embertune.encoders.registry import load_encoder
 
-__all__ = ["Check", "Examination", "examine"]
+__all__ = ["Check", "Examination", "doctor"]
 
 _EXTRAS = {
     "api": "litellm",
@@ -68,14 +68,14 @@ class Examination:
         return "\n".join([*lines, "", "Sound." if self.is_sound else "Something is broken: see above."])
 
 
-def examine() -> Examination:
+def doctor() -> Examination:
     """Check Python, packages, arithmetic, the cache and the embedded encoder.
 
     Returns:
         The findings; nothing is changed and nothing leaves the machine.
 
     Example:
-        >>> examine().checks[0].name
+        >>> doctor().checks[0].name
         'python'
     """
     checks = [Check("python", "ok", f"{platform.python_version()} on {platform.platform()}")]

@@ -19,19 +19,21 @@ from embertune.encoders.encoded import encode_dataset
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ArtifactError, ConfigError, DataError
 from embertune.evaluation.baselines import bm25_run
-from embertune.evaluation.compare import Comparison, compare
-from embertune.evaluation.evaluate import Evaluation, evaluate
+from embertune.evaluation.compare import Comparison
+from embertune.evaluation.compare import compare as compare_evaluations
+from embertune.evaluation.evaluate import Evaluation
+from embertune.evaluation.evaluate import evaluate as evaluate_run
 from embertune.evaluation.retrieve import retrieve
 from embertune.recipes.measure import METRICS
 from embertune.reports.record import Record
 
-__all__ = ["Judged", "judge"]
+__all__ = ["EvaluationReport", "compare", "evaluate"]
 
 _DEPTH = 100
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluationReport:
     """Evaluations on the same queries; printing it gives the table.
 
     Attributes:
@@ -70,7 +72,7 @@ class Judged:
         return "\n".join([*lines, *(["", *(f"note: {note}" for note in self.notes)] if self.notes else [])])
 
 
-def judge(
+def evaluate(
     data: Dataset | str | Path | Any,
     encoder: Encoder | str | Any = "static",
     adapters: Sequence[Adapter | str | Path] = (),
@@ -78,7 +80,7 @@ def judge(
     part: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
-) -> Judged:
+) -> EvaluationReport:
     """Judge an encoder and any number of adapters on the same queries.
 
     An adapter that was tuned on this very data is judged on its test queries only: its record names
@@ -100,7 +102,7 @@ def judge(
 
     Example:
         >>> data = Dataset.from_pairs([("where is the cat", "the cat sits here"), ("where is the dog", "a dog ran")])
-        >>> judge(data, "hashing").to_dict()["queries"]
+        >>> evaluate(data, "hashing").to_dict()["queries"]
         2
     """
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
@@ -120,15 +122,50 @@ def judge(
     chosen = dataset.select(ids)
     groups = _groups(dataset, ids, trained)
     encoded = encode_dataset(loaded, chosen, progress=progress)
-    evaluations = {"base": evaluate(chosen.qrels, retrieve(encoded, _DEPTH, name="base"), METRICS)}
+    evaluations = {"base": evaluate_run(chosen.qrels, retrieve(encoded, _DEPTH, name="base"), METRICS)}
     for at, (name, adapter) in enumerate(named.items()):
         progress("judge", at, len(named))
         # Some encoders know their dimension and revision only now.
         check_adapter_fits(adapter, loaded.spec, name)
-        evaluations[name] = evaluate(chosen.qrels, retrieve(encoded.adapted(adapter), _DEPTH, name=name), METRICS)
-    comparison = compare(evaluations, groups=groups, seed=seed, primary="ndcg@10") if named else None
-    evaluations["bm25"] = evaluate(chosen.qrels, bm25_run(chosen.corpus, chosen.queries, top_k=_DEPTH), METRICS)
-    return Judged(evaluations, comparison, notes)
+        evaluations[name] = evaluate_run(chosen.qrels, retrieve(encoded.adapted(adapter), _DEPTH, name=name), METRICS)
+    comparison = compare_evaluations(evaluations, groups=groups, seed=seed, primary="ndcg@10") if named else None
+    evaluations["bm25"] = evaluate_run(chosen.qrels, bm25_run(chosen.corpus, chosen.queries, top_k=_DEPTH), METRICS)
+    return EvaluationReport(evaluations, comparison, notes)
+
+
+def compare(
+    data: Dataset | str | Path | Any,
+    encoder: Encoder | str | Any,
+    adapters: Sequence[Adapter | str | Path],
+    *,
+    part: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> EvaluationReport:
+    """Judge adapters side by side, and against the encoder alone, on the same queries.
+
+    Args:
+        data: A data set, or what `load_dataset` reads.
+        encoder: An encoder, or what `load_encoder` reads.
+        adapters: Fitted adapters, or folders of them; one at least.
+        part: As in `evaluate`.
+        seed: Of intervals and tests.
+        progress: Told of the stages.
+
+    Raises:
+        ArtifactError: An adapter is damaged or belongs to another encoder.
+        ConfigError: There is no adapter, or no such part.
+        DataError: No judged query is left.
+
+    Example:
+        >>> from embertune.adapters.identity import IdentityAdapter
+        >>> data = Dataset.from_pairs([("where is the cat", "the cat sits here"), ("where is the dog", "a dog ran")])
+        >>> compare(data, "hashing", [IdentityAdapter()]).comparison.baseline
+        'base'
+    """
+    if not adapters:
+        raise ConfigError("There is no adapter to compare. Expected one or more: compare(data, encoder, [adapter])")
+    return evaluate(data, encoder, adapters, part=part, seed=seed, progress=progress)
 
 
 def _named(adapters: Sequence[Adapter | str | Path]) -> dict[str, Adapter]:

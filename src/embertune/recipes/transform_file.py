@@ -18,12 +18,12 @@ from embertune.core.vectors import Vectors
 from embertune.encoders.vector_files import load_array
 from embertune.errors import ConfigError, DataError, StorageError
 
-__all__ = ["transform_file"]
+__all__ = ["transform"]
 
 _ROWS = 16_384
 
 
-def transform_file(
+def transform(
     adapter: Adapter | str | Path, source: str | Path, target: str | Path, *, side: str, progress: Progress = silent
 ) -> dict[str, Any]:
     """Read vectors, adapt them block by block, and write them.
@@ -48,7 +48,7 @@ def transform_file(
         >>> from embertune.adapters.identity import IdentityAdapter
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     np.save(f"{folder}/x.npy", np.eye(2))
-        ...     done = transform_file(IdentityAdapter(), f"{folder}/x.npy", f"{folder}/y.npy", side="query")
+        ...     done = transform(IdentityAdapter(), f"{folder}/x.npy", f"{folder}/y.npy", side="query")
         ...     np.load(f"{folder}/y.npy").tolist(), done["rows"]
         ([[1.0, 0.0], [0.0, 1.0]], 2)
     """
