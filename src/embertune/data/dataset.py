@@ -14,6 +14,7 @@ from typing import Any
 from embertune.core.hashing import fingerprint_texts
 from embertune.data.builder import PARTS, DatasetBuilder, as_grade, as_text, examples
 from embertune.data.document import Document
+from embertune.data.readonly import ReadOnlyDict
 from embertune.errors import DataError
 
 __all__ = ["Dataset", "Document"]
@@ -21,10 +22,11 @@ __all__ = ["Dataset", "Document"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A retrieval data set in BEIR's terms; nothing in it is changed after it is made.
+    """A retrieval data set in BEIR's terms; nothing in it can be changed after it is made, which raises a TypeError.
 
-    Two data sets are equal when corpus, queries, judgements and parts are; name and notes tell where
-    they came from and do not count.
+    The mappings are copied and locked (also those inside `qrels`), so the data set stays as it is whatever becomes of
+    what it was made from. Two data sets are equal when corpus, queries, judgements and parts are; name and notes tell
+    where they came from and do not count.
 
     Raises:
         DataError: Judgements or parts name ids that are not there, or a grade is not a finite number.
@@ -49,12 +51,17 @@ class Dataset:
     """Sentences: what loading merged, dropped and skipped, with counts."""
 
     def __post_init__(self) -> None:
-        """Refuse ids that match nothing and grades that are no numbers."""
+        """Refuse ids that match nothing and grades that are no numbers, and lock what is inside."""
         problems = [*_type_problems(self), *_id_problems(self)]
         if problems:
             raise DataError(
                 f"The data set {self.name!r} does not fit together:\n" + "\n".join(f"- {p}" for p in problems)
             )
+        # "frozen" keeps the fields; that nothing changes inside them either is what the fingerprint rests on.
+        for name in ("corpus", "queries", "parts"):
+            object.__setattr__(self, name, ReadOnlyDict.of(getattr(self, name)))
+        qrels = {query_id: ReadOnlyDict.of(grades) for query_id, grades in self.qrels.items()}
+        object.__setattr__(self, "qrels", ReadOnlyDict(qrels))
 
     def __hash__(self) -> int:
         """Hash the content, so that equal data sets have equal hashes."""
