@@ -119,10 +119,18 @@ def test_files_that_are_no_text_are_told(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "query", "document", "kind"),
-    [("a b", "q", "a", "name"), ("x", "q 1", "a", "query id"), ("x", "q", "", "document id"), ("", "q", "a", "name")],
+    [
+        ("a b", "q", "a", "name"),
+        ("x", "q 1", "a", "query id"),
+        ("x", "q", "", "document id"),
+        ("", "q", "a", "name"),
+        ("x", "q", "\ud83d", "document id"),
+    ],
 )
 def test_ids_that_a_file_cannot_carry_are_told(tmp_path, name, query, document, kind):
-    with pytest.raises(DataError, match=re.escape(f"1 of 1 {kind}s are empty or hold white space")):
+    with pytest.raises(
+        DataError, match=re.escape(f"1 of 1 {kind}s are empty or hold white space or broken characters (")
+    ):
         Run.from_scores({query: {document: 1}}, name=name).write(tmp_path / "run.txt")
     assert list(tmp_path.iterdir()) == []
 

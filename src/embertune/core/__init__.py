@@ -1,1 +1,1 @@
-"""Floor 1: pure functions of arrays, numpy only."""
+"""Floor 1: pure functions of arrays, numpy only; and paths and whole files, which every floor above needs."""

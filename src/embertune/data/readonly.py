@@ -45,5 +45,5 @@ class ReadOnlyDict(dict[K, V]):
     clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[type[ReadOnlyDict[K, V]], tuple[dict[K, V]]]:
-        # A dictionary's own way sets its items one by one, which is refused here.
+        """Pickle it as a whole: a dictionary's own way sets its items one by one, which is refused here."""
         return type(self), (dict(self),)

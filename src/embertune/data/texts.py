@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["normalize_text"]
+__all__ = ["is_broken", "normalize_text"]
 
 _APOSTROPHES = frozenset("'’‘ʼ`´")
 # In the questions of programmers these tell one thing from another: C# and C, a/b and ab, 5% and 5.
@@ -43,3 +43,13 @@ def normalize_text(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(folded.translate(_PUNCTUATION).split()) or folded.strip()
+
+
+def is_broken(text: str) -> bool:
+    r"""Tell whether a text holds half a surrogate pair, which no UTF-8 file takes: an emoji cut in two.
+
+    Example:
+        >>> is_broken("\ud83d"), is_broken("\U0001f600")
+        (True, False)
+    """
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)

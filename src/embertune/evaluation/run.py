@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embertune.core.files import write_whole
 from embertune.core.search import Positions
 from embertune.data.lines import read_lines
-from embertune.errors import DataError, StorageError
+from embertune.data.texts import is_broken
+from embertune.errors import DataError
 
 __all__ = ["Run"]
 
@@ -114,7 +114,8 @@ class Run:
             DataError: The file cannot be read, or a line is not of that form; it names file and line.
 
         Example:
-            >>> with tempfile.TemporaryDirectory() as folder:
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder:
             ...     path = Path(folder, "run.txt")
             ...     _ = path.write_text("q1 Q0 d2 1 0.9 mine\nq1 Q0 d7 2 0.4 mine\n")
             ...     Run.read(path).ranking("q1")
@@ -154,22 +155,24 @@ class Run:
             The path.
 
         Raises:
-            DataError: An id or the name is empty or holds white space, which the format cannot carry.
+            DataError: An id or the name is empty, or holds white space or half a surrogate pair, which the format
+                cannot carry.
             StorageError: The disk or the folder refused; what stood there before is unharmed.
 
         Example:
-            >>> with tempfile.TemporaryDirectory() as folder:
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder:
             ...     path = Run.from_scores({"q": {"a": 0.5}}, name="mine").write(Path(folder, "run.txt"))
             ...     path.read_text()
             'q Q0 a 1 0.5 mine\n'
         """
         for kind, ids in (("query id", self.query_ids), ("document id", self.document_ids), ("name", (self.name,))):
-            if wrong := [text for text in ids if text.split() != [text]]:
+            if wrong := [text for text in ids if text.split() != [text] or is_broken(text)]:
                 raise DataError(
-                    f"{len(wrong)} of {len(ids)} {kind}s are empty or hold white space (such as "
+                    f"{len(wrong)} of {len(ids)} {kind}s are empty or hold white space or broken characters (such as "
                     f"{', '.join(map(repr, wrong[:3]))}), which a TREC run file cannot carry. Rename them first."
                 )
-        return _write_lines(Path(path), self._lines())
+        return write_whole(path, self._lines())
 
     def _lines(self) -> Iterator[str]:
         for row, query in enumerate(self.query_ids):
@@ -241,23 +244,3 @@ def _number(text: str, what: str) -> float:
     if math.isnan(value):
         raise DataError(f"{what} is {text!r}. Expected a number.")
     return value
-
-
-def _write_lines(target: Path, lines: Iterable[str]) -> Path:
-    staging: str | None = None
-    try:
-        handle, staging = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(staging, 0o644)
-        os.replace(staging, target)
-    except OSError as error:
-        if staging is not None:
-            Path(staging).unlink(missing_ok=True)
-        raise StorageError(
-            f"{target} could not be written: {error.strerror or error}. What stood there before is unchanged. "
-            "Free some space or name another folder."
-        ) from None
-    return target

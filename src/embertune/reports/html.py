@@ -10,6 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from embertune.core.files import write_whole
 from embertune.reports.captions import captions
 from embertune.reports.examples import Texts, wins_and_losses
 from embertune.reports.figures import draw_figures
@@ -18,7 +19,6 @@ from embertune.reports.palette import dark_for_light
 from embertune.reports.record import Record
 from embertune.reports.sections import comparison, data_notes, groups, heading, reproduction, tried
 from embertune.reports.words import typeset
-from embertune.reports.writing import write_whole
 
 __all__ = ["Texts", "html_report", "write_html"]
 

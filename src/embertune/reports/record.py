@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from embertune.core.files import write_whole
 from embertune.core.paths import as_path
 from embertune.errors import ArtifactError
 from embertune.reports.schema import problems
-from embertune.reports.writing import write_whole
 
 __all__ = ["FORMAT", "Record", "example_record"]
 
