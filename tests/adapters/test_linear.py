@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from embertune.adapters import LinearAdapter, load_adapter
+from embertune.adapters import LinearAdapter
 from embertune.adapters.base import check_pairs
 from embertune.core.vectors import normalize
 from embertune.errors import ConfigError, DataError, NotFittedError
@@ -137,16 +137,3 @@ def test_another_dimension_is_refused():
     adapter = LinearAdapter().fit(*rotated())
     with pytest.raises(DataError, match=re.escape("These embeddings have 3 dimensions; this adapter was fitted on 8.")):
         adapter.transform(np.eye(3))
-
-
-def test_several_pulls_give_the_mean_of_the_path(tmp_path):
-    queries, documents = rotated()
-    path = list(LinearAdapter("both").fit_path(check_pairs(queries, documents), [1.0, 0.1]))
-    adapter = LinearAdapter("both", pull=(1.0, 0.1)).fit(queries, documents)
-    for side, weights in adapter.tensors().items():
-        np.testing.assert_allclose(weights, (path[0].tensors()[side] + path[1].tensors()[side]) / 2, atol=1e-7)
-    loaded = load_adapter(adapter.save(tmp_path / "a"))
-    assert list(loaded.pull) == [1.0, 0.1]
-    assert loaded.transform(queries).tobytes() == adapter.transform(queries).tobytes()
-    with pytest.raises(ConfigError, match=re.escape("several pulls must fall, got [0.1, 1.0]")):
-        LinearAdapter(pull=[0.1, 1.0]).fit(queries, documents)

@@ -103,8 +103,7 @@ def test_one_candidate_is_chosen_and_no_adapter_is_among_them(result):
     candidates = result.record["selection"]["candidates"]
     assert candidates[0]["params"] == {}
     chosen = [candidate for candidate in candidates if candidate["chosen"]]
-    pulls = result.candidate.pull
-    assert [candidate["params"]["pull"] for candidate in chosen] == (pulls if isinstance(pulls, list) else [pulls])
+    assert [candidate["params"]["pull"] for candidate in chosen] == [result.candidate.pull]
     assert result.record["adapter"] == {"type": "linear", **result.candidate.get_params()}
 
 

@@ -29,8 +29,7 @@ class LinearAdapter(Adapter):
             vectors have to be transformed once (not embedded again).
         rank: Learn within this many principal directions of the training vectors, which is quicker and
             steadier with few pairs; None learns in all of space.
-        pull: Strength of the pull to the identity (the factor of ``||W||² / 2``). Several, falling, give the mean of
-            the maps fitted at each: steadier where dev cannot tell them apart.
+        pull: Strength of the pull to the identity (the factor of ``||W||² / 2``).
         temperature: Of the softmax over cosines; scale = 1 / temperature.
         max_steps: The most L-BFGS steps.
         max_candidates: Each query is compared with at most this many documents, drawn at random
@@ -59,7 +58,7 @@ class LinearAdapter(Adapter):
         side: Literal["query", "both"] = "query",
         *,
         rank: int | None = None,
-        pull: float | Sequence[float] = 0.1,
+        pull: float = 0.1,
         temperature: float = 0.05,
         max_steps: int = 40,
         max_candidates: int = 4096,
@@ -99,25 +98,10 @@ class LinearAdapter(Adapter):
             ConfigError: A parameter is impossible.
             DataError: The arrays do not fit together.
         """
-        pulls = self._pulls()
-        self._check(pulls)
-        fitted = self.mean(list(self._path(check_pairs(queries, documents, pairs), pulls)))
-        self.__dict__.update({**fitted.__dict__, "pull": self.pull})
+        self._check([self.pull])
+        (fitted,) = self._path(check_pairs(queries, documents, pairs), [self.pull])
+        self.__dict__.update(fitted.__dict__)
         return self
-
-    @classmethod
-    def mean(cls, path: Sequence[LinearAdapter]) -> LinearAdapter:
-        """Give the mean of fitted maps; of one it is that one.
-
-        Args:
-            path: Adapters that differ in `pull` alone, as `fit_path` gives them.
-        """
-        if len(path) == 1:
-            return path[0]
-        tensors = {side: np.mean([one.tensors()[side] for one in path], axis=0) for side in path[0].tensors()}
-        found = cls.from_tensors(tensors, {**path[0].get_params(), "pull": [one.pull for one in path]})
-        found.losses_ = tuple(loss for one in path for loss in one.losses_)
-        return found
 
     def fit_path(
         self, training: TrainingPairs, pulls: Sequence[float], *, basis: Vectors | None = None
@@ -181,7 +165,7 @@ class LinearAdapter(Adapter):
             DataError: A matrix is not square and finite, or the two differ in dimension.
         """
         adapter = cls(**params)
-        adapter._check(adapter._pulls())
+        adapter._check([adapter.pull])
         adapter.coef_ = tensors["query"]
         shapes = {"query": (len(adapter.coef_), len(adapter.coef_))}
         if adapter.side == "both":
@@ -201,16 +185,11 @@ class LinearAdapter(Adapter):
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
         return normalize(vectors + vectors @ (self.coef_ if side == "query" else self.document_coef_))
 
-    def _pulls(self) -> list[float]:
-        return [self.pull] if isinstance(self.pull, int | float) else list(self.pull)
-
     def _check(self, pulls: Sequence[float]) -> None:
         problems = []
         if self.side not in ("query", "both"):
             problems.append(f"side must be 'query' or 'both', got {self.side!r}")
         problems += [f"pull must be positive, got {pull}" for pull in pulls if not pull > 0]
-        if not pulls or list(pulls) != sorted(pulls, reverse=True):
-            problems.append(f"several pulls must fall, got {list(pulls)}")
         if not self.temperature > 0:
             problems.append(f"temperature must be positive, got {self.temperature}")
         problems += [

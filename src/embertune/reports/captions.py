@@ -113,15 +113,14 @@ def _queries(record: Record) -> str:
 
 def _candidates(record: Record) -> str:
     tried = (record.get("selection") or {}).get("candidates") or ()
-    chosen = [one for one in tried if one["chosen"]]
-    if not chosen:
+    chosen = next((one for one in tried if one["chosen"]), None)
+    if chosen is None:
         return ""
-    named = ", ".join(f"{params(one['params'])} ({score(one['dev'])})" for one in chosen)
-    text = f"{len(tried)} candidates were compared on dev; chosen: {'the mean of ' if len(chosen) > 1 else ''}{named}"
-    nothing = next((one for one in tried if not one["params"]), chosen[0])
-    if nothing not in chosen:
+    text = f"{len(tried)} candidates were compared on dev; chosen: {params(chosen['params'])} ({score(chosen['dev'])})"
+    nothing = next((one for one in tried if not one["params"]), chosen)
+    if nothing is not chosen:
         text += f", against {score(nothing['dev'])} for no adapter"
-    behind = max(one["dev"] for one in tried) - max(one["dev"] for one in chosen)
+    behind = max(one["dev"] for one in tried) - chosen["dev"]
     if behind >= 0.0005:
         text += f". The highest is {behind:.3f} above the chosen one"
     return f"{text}."
