@@ -235,3 +235,9 @@ def test_a_column_that_stands_twice_in_a_frame_is_refused():
     frame = pandas.DataFrame([["a", "x", "y"]], columns=["query", "document", "document"])
     with pytest.raises(DataError, match=re.escape("The DataFrame has the column 'document' more than once.")):
         Dataset.from_frame(frame)
+
+
+def test_judged_are_the_queries_with_a_relevant_document_in_their_order(toy):
+    data = Dataset(toy.corpus, toy.queries, {"c": {"x": 0.5}, "b": {"x": 0.0, "y": -1.0}, "a": {"z": 1.0}})
+    assert data.judged == ("a", "c")
+    assert [query for query in data.queries if data.positives(query)] == ["a", "c"]

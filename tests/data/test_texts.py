@@ -1,6 +1,6 @@
 import pytest
 
-from embertune.data.texts import normalize_text
+from embertune.data.texts import is_broken, normalize_text, shortened
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,13 @@ def test_equal_questions(one, other):
 )
 def test_different_questions(one, other):
     assert normalize_text(one) != normalize_text(other)
+
+
+def test_quotes_stay_on_one_line_and_end_where_they_were_cut():
+    assert shortened("a\n b\t c") == "a b c"
+    assert shortened("x" * 60) == "x" * 60
+    assert shortened("x" * 61) == "x" * 60 + "…"
+
+
+def test_half_a_surrogate_pair_is_broken_and_a_whole_one_is_not():
+    assert [is_broken(text) for text in ("\ud83d", "a\udc00b", "\U0001f600", "é", "")] == [True, True] + 3 * [False]

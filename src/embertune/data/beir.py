@@ -14,7 +14,7 @@ from embertune.core.paths import as_path
 from embertune.data.builder import PARTS, as_text, examples
 from embertune.data.document import Document
 from embertune.data.lines import read_json_lines
-from embertune.data.qrels import Qrels, read_qrels, write_qrels
+from embertune.data.qrels import Qrels, judged_queries, read_qrels, write_qrels
 from embertune.errors import DataError, StorageError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def read_beir(folder: Path, name: str) -> Dataset:
     qrels, parts = _read_judgements(_qrels_files(folder), notes)
     _check_ids(folder, qrels, (queries.keys() | empty_queries, corpus.keys() | empty_documents))
     qrels = _without(qrels, empty_queries, empty_documents, notes)
-    if not any(grade > 0 for grades in qrels.values() for grade in grades.values()):
+    if not judged_queries(qrels):
         raise DataError(f"{folder}: no judgement has a grade above 0, so no document is relevant to any query.")
     parts = {query_id: part for query_id, part in parts.items() if query_id in qrels}
     return Dataset(corpus=corpus, queries=queries, qrels=qrels, name=name, parts=parts, notes=tuple(notes))

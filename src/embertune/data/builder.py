@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from embertune.data.document import Document
+from embertune.data.texts import shortened
 from embertune.errors import DataError
 
 __all__ = ["PARTS", "DatasetBuilder", "DatasetFields", "as_grade", "as_text", "examples"]
@@ -178,7 +179,7 @@ def as_text(value: Any, place: str) -> str:
     if value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, Mapping) or hasattr(value, "__len__"):
-        raise DataError(f"{place} holds a {type(value).__name__} ({_shortened(value)}). Expected a text.")
+        raise DataError(f"{place} holds a {type(value).__name__} ({shortened(repr(value), 40)}). Expected a text.")
     return str(value)
 
 
@@ -198,12 +199,7 @@ def as_grade(value: Any, place: str) -> float:
         grade = math.nan
     if not math.isfinite(grade):
         raise DataError(
-            f"{place} holds {_shortened(value)}. Expected a number: above 0 for a relevant document, "
+            f"{place} holds {shortened(repr(value), 40)}. Expected a number: above 0 for a relevant document, "
             "0 for one that is not."
         )
     return grade
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:40] + "…"

@@ -14,7 +14,9 @@ from typing import Any
 from embertune.core.hashing import fingerprint_texts
 from embertune.data.builder import PARTS, DatasetBuilder, as_grade, as_text, examples
 from embertune.data.document import Document
+from embertune.data.qrels import judged_queries
 from embertune.data.readonly import ReadOnlyDict
+from embertune.data.texts import shortened
 from embertune.errors import DataError
 
 __all__ = ["Dataset", "Document"]
@@ -86,6 +88,17 @@ class Dataset:
     def fingerprint(self) -> str:
         """Hash of texts, ids, grades and parts ("sha256:…"); the order of files and rows does not matter."""
         return fingerprint_texts(_content(self))
+
+    @cached_property
+    def judged(self) -> tuple[str, ...]:
+        """The queries that have a relevant document, in the order of `queries`: what can be learned from and judged on.
+
+        Example:
+            >>> Dataset.from_scored_pairs([("a", "x", 1), ("b", "x", 0)]).judged
+            ('q1',)
+        """
+        relevant = set(judged_queries(self.qrels))
+        return tuple(query_id for query_id in self.queries if query_id in relevant)
 
     def positives(self, query_id: str) -> list[str]:
         """List the documents relevant to a query (grade above 0).
@@ -260,10 +273,7 @@ def _rows_of(rows: Iterable[Sequence[Any]], width: int, expected: str) -> Iterab
         raise DataError(f"Found a {type(rows).__name__}. Expected {width} values in each row: {expected}.")
     for number, row in enumerate(rows, start=1):
         if isinstance(row, (str, bytes, Mapping)) or not hasattr(row, "__len__") or len(row) != width:
-            shown = repr(row)
-            raise DataError(
-                f"Row {number} is {shown[:60]}{'…' if len(shown) > 60 else ''}. Expected {width} values: {expected}."
-            )
+            raise DataError(f"Row {number} is {shortened(repr(row))}. Expected {width} values: {expected}.")
         yield number, row
 
 

@@ -9,17 +9,7 @@ import numpy as np
 from embertune.data.dataset import Dataset
 from embertune.data.texts import normalize_text
 
-__all__ = ["fill_parts", "group_by_document", "group_by_query", "judged_queries", "share_out"]
-
-
-def judged_queries(dataset: Dataset) -> list[str]:
-    """List the queries that have a relevant document, sorted by id so that the order of files plays no role.
-
-    Example:
-        >>> judged_queries(Dataset.from_scored_pairs([("b", "x", 1), ("a", "y", 0), ("c", "x", 1)]))
-        ['q1', 'q3']
-    """
-    return sorted(query_id for query_id in dataset.queries if dataset.positives(query_id))
+__all__ = ["fill_parts", "group_by_document", "group_by_query", "share_out"]
 
 
 def group_by_query(dataset: Dataset) -> list[list[str]]:
@@ -30,7 +20,7 @@ def group_by_query(dataset: Dataset) -> list[list[str]]:
         [['q1', 'q3'], ['q2']]
     """
     groups: dict[str, list[str]] = {}
-    for query_id in judged_queries(dataset):
+    for query_id in sorted(dataset.judged):  # by id, so that the order of files plays no role
         groups.setdefault(normalize_text(dataset.queries[query_id]), []).append(query_id)
     return list(groups.values())
 
@@ -54,7 +44,7 @@ def group_by_document(dataset: Dataset) -> list[list[str]]:
         return node
 
     # Nodes are texts, not ids, so that a document that stands in the corpus twice connects like one.
-    queries = judged_queries(dataset)
+    queries = sorted(dataset.judged)
     for query_id in queries:
         query = ("query", normalize_text(dataset.queries[query_id]))
         for document_id in dataset.positives(query_id):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from embertune.data.dataset import Dataset
-from embertune.data.groups import group_by_document, group_by_query, judged_queries
+from embertune.data.groups import group_by_document, group_by_query
 from embertune.data.leakage import find_leakage
 from embertune.data.splits import Split, SplitMethod, split_dataset
 from embertune.data.texts import normalize_text
@@ -172,8 +172,7 @@ def inspect_dataset(dataset: Dataset, split: Split | None = None) -> Inspection:
         >>> print(inspect_dataset(data).splits[0])
         by-query: train 12, dev 4, test 4; of the test queries 0 on seen documents, 0 copies of training
     """
-    judged = judged_queries(dataset)
-    positives = {query_id: dataset.positives(query_id) for query_id in judged}
+    positives = {query_id: dataset.positives(query_id) for query_id in dataset.judged}
     per_document = Counter(document_id for ids in positives.values() for document_id in ids)
     trained = per_document
     if split is not None:
@@ -188,7 +187,7 @@ def inspect_dataset(dataset: Dataset, split: Split | None = None) -> Inspection:
         fingerprint=dataset.fingerprint,
         documents=len(dataset.corpus),
         queries=len(dataset.queries),
-        judged_queries=len(judged),
+        judged_queries=len(positives),
         positives=relevant,
         negatives=sum(grades.values()) - relevant,
         grades={f"{grade:g}": count for grade, count in grades.most_common(10)},

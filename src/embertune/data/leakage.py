@@ -8,7 +8,7 @@ from typing import Any, Literal
 from embertune.core.search import top_k
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.dataset import Dataset
-from embertune.data.texts import normalize_text
+from embertune.data.texts import normalize_text, shortened
 from embertune.errors import ConfigError, DataError, LeakageError
 
 __all__ = ["Leakage", "LeakedPair", "find_leakage"]
@@ -92,10 +92,9 @@ class Leakage:
         if not self.pairs:
             return
         listed = "; ".join(
-            f"{pair.test_id} {_shortened(pair.test_text)} = {pair.train_id} {_shortened(pair.train_text)}"
-            if pair.kind == "exact"
-            else f"{pair.test_id} {_shortened(pair.test_text)} ~ {pair.train_id} {_shortened(pair.train_text)} "
-            f"({pair.similarity:.3f})"
+            f"{pair.test_id} {shortened(pair.test_text)!r} {'=' if pair.kind == 'exact' else '~'} "
+            f"{pair.train_id} {shortened(pair.train_text)!r}"
+            + ("" if pair.kind == "exact" else f" ({pair.similarity:.3f})")
             for pair in self.pairs[:3]
         )
         raise LeakageError(
@@ -188,8 +187,3 @@ def _nearest(
         query_id: (train_ids[position], float(cosine))
         for query_id, position, cosine in zip(test.queries, positions[:, 0], cosines[:, 0], strict=True)
     }
-
-
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return repr(text if len(text) <= 60 else text[:60] + "…")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from embertune.data.texts import shortened
 from embertune.errors import DataError
 
 __all__ = ["read_json", "read_json_lines", "read_lines"]
@@ -69,11 +70,11 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except (json.JSONDecodeError, RecursionError) as error:
             problem = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
             raise DataError(
-                f"{path}:{number}: broken JSON ({problem}): {_shortened(line)} Expected one JSON object a line."
+                f"{path}:{number}: broken JSON ({problem}): {shortened(line)} Expected one JSON object a line."
             ) from None
         if not isinstance(value, dict):
             raise DataError(
-                f"{path}:{number}: found a JSON {type(value).__name__}: {_shortened(line)} "
+                f"{path}:{number}: found a JSON {type(value).__name__}: {shortened(line)} "
                 'Expected one JSON object a line, such as {"query": "…", "document": "…"}.'
             )
         yield number, value
@@ -123,8 +124,3 @@ def _encoding_text(path: Path, number: int, byte: int) -> str:
         f"{path}:{number}: byte 0x{byte:02x} is not UTF-8. Save the file as UTF-8; if it comes from Windows or Excel, "
         f"type: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}"
     )
-
-
-def _shortened(line: str) -> str:
-    line = line.strip()
-    return line if len(line) <= 60 else line[:60] + "…"

@@ -1,4 +1,4 @@
-"""Judgements on disk: TREC qrels and BEIR's TSV, told apart by their columns."""
+"""Judgements: who has a relevant document; and on disk, TREC qrels and BEIR's TSV, told apart by their columns."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ from embertune.data.builder import as_grade
 from embertune.data.lines import read_lines
 from embertune.errors import DataError
 
-__all__ = ["Qrels", "read_qrels", "read_trec_qrels", "write_qrels"]
+__all__ = ["Qrels", "judged_queries", "read_qrels", "read_trec_qrels", "write_qrels"]
 
 Qrels = dict[str, dict[str, float]]
 
 _HEADER = ("query-id", "corpus-id", "score")
 _GRADE_NAMES = ("score", "grade", "relevance", "relevancy", "rel", "label", "judgment", "judgement")
+
+
+def judged_queries(qrels: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """List the queries that have a relevant document (a grade above 0), in the order of the judgements.
+
+    Example:
+        >>> judged_queries({"a": {"x": 0}, "b": {"x": 0, "y": 0.5}})
+        ['b']
+    """
+    return [query_id for query_id, grades in qrels.items() if any(grade > 0 for grade in grades.values())]
 
 
 def read_qrels(path: Path) -> tuple[Qrels, list[int]]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from embertune.core.random import generator
 from embertune.data.builder import PARTS
 from embertune.data.dataset import Dataset
-from embertune.data.groups import fill_parts, group_by_document, group_by_query, judged_queries, share_out
+from embertune.data.groups import fill_parts, group_by_document, group_by_query, share_out
 from embertune.errors import ConfigError, SplitError
 
 __all__ = ["Split", "SplitMethod", "folds", "seen_queries", "split_dataset"]
@@ -237,9 +237,8 @@ def _given(dataset: Dataset, fractions: tuple[float, float, float], seed: int) -
             f"{dataset.name} has no split of its own. Expected qrels/train.tsv and qrels/test.tsv (and dev.tsv), or "
             "files called train, dev and test. Or let it be made: --split by-query, or --split by-document"
         )
-    judged = judged_queries(dataset)
     train, dev, test = (
-        dataset.select(query_id for query_id in judged if dataset.parts.get(query_id) == part) for part in PARTS
+        dataset.select(query_id for query_id in dataset.judged if dataset.parts.get(query_id) == part) for part in PARTS
     )
     if not train.queries or not test.queries:
         counts = f"train {len(train.queries)}, dev {len(dev.queries)}, test {len(test.queries)}"

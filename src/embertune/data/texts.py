@@ -1,10 +1,10 @@
-"""When two texts count as the same question."""
+"""What is asked of texts everywhere: when two are the same question, whether one is broken, how it is quoted."""
 
 from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["is_broken", "normalize_text"]
+__all__ = ["is_broken", "normalize_text", "shortened"]
 
 _APOSTROPHES = frozenset("'’‘ʼ`´")
 # In the questions of programmers these tell one thing from another: C# and C, a/b and ab, 5% and 5.
@@ -53,3 +53,14 @@ def is_broken(text: str) -> bool:
         (True, False)
     """
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def shortened(text: str, limit: int = 60) -> str:
+    r"""Quote the beginning of a text in an error: on one line, with an ellipsis where something is left out.
+
+    Example:
+        >>> shortened("how old\n is the bridge", limit=10)
+        'how old is…'
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[:limit] + "…"

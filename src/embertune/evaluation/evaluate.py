@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from embertune.core.search import Positions
+from embertune.data.qrels import judged_queries
 from embertune.errors import DataError
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import Scores, parse_metrics
@@ -96,7 +97,7 @@ def evaluate(qrels: Mapping[str, Mapping[str, float]], run: Run, metrics: str | 
         {'mrr@10': 0.25, 'recall@1': 0.0}
     """
     names = [metric.name for metric in parse_metrics(metrics)]
-    judged = [query for query, grades in qrels.items() if any(grade > 0 for grade in grades.values())]
+    judged = judged_queries(qrels)
     if not judged:
         raise DataError(
             f"None of the {len(qrels)} queries in the qrels has a relevant document (a grade above 0). "
