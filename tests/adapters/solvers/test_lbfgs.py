@@ -40,7 +40,6 @@ def test_every_step_lowers_the_objective_and_the_start_is_untouched():
 
 def test_at_the_minimum_nothing_moves():
     found = minimize(lambda x: (float(x @ x), 2 * x), np.zeros(3, dtype=np.float32))
-    assert found.converged
     assert found.x.tolist() == [0, 0, 0]
     assert found.losses == ()
 
@@ -52,5 +51,4 @@ def test_steps_are_bounded():
         max_steps=3,
     )
     assert len(found.losses) == 3
-    assert not found.converged
     assert found.value == pytest.approx(rosen(found.x), rel=1e-4)

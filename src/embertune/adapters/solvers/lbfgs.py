@@ -26,13 +26,11 @@ class Minimum:
         x: The point (p,).
         value: The objective there.
         losses: The objective after every accepted step.
-        converged: The gradient vanished, or no step lowered the objective, before the steps ran out.
     """
 
     x: Flat
     value: float
     losses: tuple[float, ...]
-    converged: bool
 
 
 def minimize(
@@ -66,7 +64,7 @@ def minimize(
         slope = float(gradient @ direction)
         if slope >= 0:
             if not memory:
-                return Minimum(x, value, tuple(losses), True)
+                break
             # Float32 noise can spoil the curvature pairs; steepest descent starts afresh.
             memory.clear()
             direction, slope = -gradient, -float(gradient @ gradient)
@@ -75,15 +73,15 @@ def minimize(
             slope = float(gradient @ direction)
         found = _line_search(objective, x, value, direction, slope)
         if found is None:
-            return Minimum(x, value, tuple(losses), True)
+            break
         new_x, new_value, new_gradient = found
         _remember(memory, new_x - x, new_gradient - gradient)
         gain = value - new_value
         x, value, gradient = new_x, new_value, new_gradient
         losses.append(value)
         if gain <= tolerance * abs(value):
-            return Minimum(x, value, tuple(losses), True)
-    return Minimum(x, value, tuple(losses), False)
+            break
+    return Minimum(x, value, tuple(losses))
 
 
 def _direction(gradient: Flat, memory: deque[tuple[Flat, Flat, float]]) -> Flat:
