@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,13 @@ def pool_of(part, encoded):
     return Pool(encoded.queries[[place[query] for query in ids]], encoded.documents, judgments)
 
 
+def mean_of(path):
+    weights = np.mean([adapter.coef_ for adapter in path], axis=0)
+    return LinearAdapter.from_tensors({"query": weights}, path[0].get_params())
+
+
 def tables(data, encoded, split, seed, config):
-    """Give dev scores (repeats, 1 + pulls, queries) and test means (1 + pulls)."""
+    """Give dev scores (repeats, 1 + pulls, queries), and test means by first and last row that is averaged."""
     plan = make_plan(data, split, seed=seed)
     (trial,) = plan.trials
     pool, test = pool_of(trial.pool, encoded), pool_of(trial.test, encoded)
@@ -52,22 +58,24 @@ def tables(data, encoded, split, seed, config):
             for level, adapter in enumerate(path):
                 dev[at, level, judged] = pool.score(adapter, judged, METRIC)
     rows = np.arange(len(test.queries))
-    path = LinearAdapter().fit_path(pool.training(np.arange(len(pool.queries))), config.pulls)
-    means = [test.score(adapter, rows, METRIC).mean() for adapter in (IdentityAdapter(), *path)]
-    return dev, np.array(means)
+    path = list(LinearAdapter().fit_path(pool.training(np.arange(len(pool.queries))), config.pulls))
+    spans = [(low, high) for low in range(len(path)) for high in range(low, len(path))]
+    means = {(low + 1, high + 1): test.score(mean_of(path[low : high + 1]), rows, METRIC).mean() for low, high in spans}
+    return dev, {(0, 0): test.score(IdentityAdapter(), rows, METRIC).mean(), **means}
 
 
-def choose(scores, within, lead):
-    """The rule of training/selection.py with its two constants free."""
+def choose(scores, within, lead, average):
+    """Give the first and last row taken: the rule of training/selection.py with its constants free."""
 
     def error(differences):
         return differences.std(axis=-1, ddof=1) / np.sqrt(differences.shape[-1])
 
     best = 1 + scores[1:].mean(axis=1).argmax()
     behind = scores[best] - scores[1:]
-    level = 1 + np.flatnonzero(behind.mean(axis=1) <= within * error(behind))[0]
-    ahead = scores[0] - scores[level]
-    return 0 if ahead.mean() > lead * error(ahead) else int(level)
+    good = 1 + np.flatnonzero(behind.mean(axis=1) <= within * error(behind))
+    low, high = int(good[0]), int(good[-1] if average else good[0])
+    ahead = scores[0] - scores[low : high + 1].mean(axis=0)
+    return (0, 0) if ahead.mean() > lead * error(ahead) else (low, high)
 
 
 def main():
@@ -90,16 +98,18 @@ def main():
                 except SplitError:
                     continue  # cranfield's documents hang together in one piece
                 found.append((f"{name} {encoder} {split} {seed}", dev, test))
-                print(found[-1][0], dev.mean(axis=(0, 2)).round(4), test.round(4), file=sys.stderr, flush=True)
+                print(found[-1][0], dev.mean(axis=(0, 2)).round(4), file=sys.stderr, flush=True)
     rules = []
-    for within in (0, 0.25, 0.5, 1, 1.5):
-        for lead in (0, 0.5, 1):
-            gains = {key: float(test[choose(dev.mean(axis=0), within, lead)] - test[0]) for key, dev, test in found}
-            worst = min(gains, key=gains.get)
-            rules.append({"within": within, "lead": lead, "mean gain": float(np.mean(list(gains.values()))),
-                          "worst": gains[worst], "worst at": worst, "gains": gains})  # fmt: skip
-            mean = rules[-1]["mean gain"]
-            print(f"within {within:4} lead {lead:3}  mean gain {mean:+.4f}  worst {gains[worst]:+.4f} {worst}")
+    for average, within, lead in product((False, True), (0, 0.5, 1, 1.5, 2), (0, 0.5, 1)):
+        gains = {
+            key: float(test[choose(dev.mean(axis=0), within, lead, average)] - test[0, 0]) for key, dev, test in found
+        }
+        worst = min(gains, key=gains.get)
+        mean = float(np.mean(list(gains.values())))
+        rules.append({"average": average, "within": within, "lead": lead, "mean gain": mean,
+                      "worst": gains[worst], "worst at": worst, "gains": gains})  # fmt: skip
+        kind = "average " if average else "strongest"
+        print(f"{kind} within {within:3} lead {lead:3}  mean gain {mean:+.4f}  worst {gains[worst]:+.4f} {worst}")
     report = {"splits": len(found), "rules": rules}
     (HERE / "results" / "selection_rules.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

@@ -53,11 +53,12 @@ def long_table(rows):
         groups = [
             "–" if group["mean"] is None else f"{group['mean']:+.3f} ({group['n']})" for group in row["groups"].values()
         ]
+        pulls = ", ".join("none" if pull is None else f"{pull:g}" for pull in row["pulls"])
         study = "{base:.3f} → {tuned:.3f}".format_map(row["study"]) if row["study"] else ""
         lines.append(
             f"| {row['set']} | {ENCODERS[row['encoder']]} | {row['split']} | {row['seed']} | {row['base']:.3f} | "
             f"{row['tuned']:.3f} | {row['tuned'] - row['base']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] | "
-            f"{groups[0]} | {groups[1]} | {row['verdict']} | {row['chosen'].get('pull', 'none')} | "
+            f"{groups[0]} | {groups[1]} | {row['verdict']} | {pulls} | "
             f"{row['seconds']['fit']:.1f} | {study} |"
         )
     return lines
