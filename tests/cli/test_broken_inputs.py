@@ -208,7 +208,7 @@ def test_a_query_without_text_is_left_out_and_counted(small, run):
     assert outcome.code == 0
     record = json.loads(outcome.out)
     assert record["counts"]["train"] + record["counts"]["dev"] + record["counts"]["test"] == 119
-    assert "1 queries have no text and were left out (such as 'q5')." in record["data"]["notes"]
+    assert "1 query has no text and was left out (such as 'q5')." in record["data"]["notes"]
 
 
 @pytest.mark.parametrize(("count", "found"), [(1, "1 query"), (9, "9 queries")])
@@ -241,7 +241,7 @@ def test_one_document_only(small, fails):
 def test_all_queries_equal_but_for_their_marks(small, fails):
     path = small.folder / "pairs.csv"
     path.write_text("query,document\n" + "".join(f"why{'?' * n},answer {n}\n" for n in range(20)))
-    fails(*small.tune(data=path, encoder="hashing"), says=["20 judged queries in 1 groups of equal text"])
+    fails(*small.tune(data=path, encoder="hashing"), says=["20 judged queries in 1 group of equal text"])
 
 
 def test_a_given_split_that_is_not_there(small, fails):
@@ -266,13 +266,13 @@ def test_by_document_where_one_component_holds_everything(small, fails):
     _qrels(small, "".join(f"q{n}\td{n}\t1\nq{n}\td0\t1\n" for n in range(1, 120)))
     fails(
         *small.tune("--split", "by-document"),
-        says=["they form 1 groups that share no document, the largest of 119", "--split by-query"],
+        says=["they form 1 group that shares no document, the largest of 119", "--split by-query"],
     )
 
 
 def test_by_document_in_folds_where_one_component_holds_everything(small, fails):
     _qrels(small, "".join(f"q{n}\td0\t1\n" for n in range(40)))
-    fails(*small.tune("--split", "by-document"), says=["in 1 groups that share no document cannot fill 5 folds"])
+    fails(*small.tune("--split", "by-document"), says=["in 1 group that shares no document cannot fill 5 folds"])
 
 
 def test_near_copies_are_refused_under_strict(small, fails):

@@ -173,7 +173,7 @@ def test_a_query_in_two_parts_stays_in_test_only(tmp_path):
     assert data.parts == {"a": "test", "b": "train"}
     assert data.qrels["a"] == {"x": 1.0, "y": 1.0}
     assert data.notes == (
-        "1 queries stand in the qrels of more than one part (such as 'a'); "
+        "1 query stands in the qrels of more than one part (such as 'a'); "
         "each was kept in the last of train, dev, test, with all its judgements.",
     )
 
@@ -194,7 +194,7 @@ def test_what_has_no_text_is_left_out_and_counted(tmp_path):
     data = load_dataset(write(tmp_path, corpus, queries, test="a\tx\t1\na\te\t1\nb\tx\t1\nc\tt\t1\n"))
     assert (list(data.corpus), list(data.queries), data.qrels) == (["x", "t"], ["a"], {"a": {"x": 1.0}})
     assert data.notes == (
-        "1 documents have no text and were left out (such as 'e').",
+        "1 document has no text and was left out (such as 'e').",
         "2 queries have no text and were left out (such as 'b', 'c').",
         "3 judgements name a query or a document without text and were left out.",
     )
@@ -205,8 +205,8 @@ def test_repeated_lines_are_merged_and_contradictions_refused(tmp_path):
     data = load_dataset(write(tmp_path, corpus, test="a\tx\t1\na\tx\t2\n"))
     assert data.qrels == {"a": {"x": 2.0}}
     assert data.notes == (
-        "1 lines of corpus.jsonl repeat an earlier one and were merged.",
-        "1 lines of test.tsv judge a pair again and were merged; the higher grade was kept (such as line 3).",
+        "1 line of corpus.jsonl repeats an earlier one and was merged.",
+        "1 line of test.tsv judges a pair again; the higher grade was kept (such as line 3).",
     )
     write(tmp_path, [*corpus, {"_id": "x", "text": "other"}], test="a\tx\t1\n")
     message = f"{tmp_path}/corpus.jsonl:3: the id 'x' stands on an earlier line with another text."

@@ -44,8 +44,8 @@ def test_ids_that_match_nothing_are_counted_and_named():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"qrels": {"a": {"x": float("nan")}}}, "1 queries have a grade that is not a finite number (such as 'a')"),
-        ({"parts": {"c": "train"}}, "1 query ids in the parts have no judgement in the qrels (such as 'c')"),
+        ({"qrels": {"a": {"x": float("nan")}}}, "1 query has a grade that is not a finite number (such as 'a')"),
+        ({"parts": {"c": "train"}}, "1 query id in the parts has no judgement in the qrels (such as 'c')"),
         ({"parts": {"a": "val"}}, "the parts are called 'val'; expected 'train', 'dev' or 'test'"),
         (
             {"corpus": {"x": "X"}},
@@ -57,6 +57,11 @@ def test_ids_that_match_nothing_are_counted_and_named():
             "1 of 2 query ids are no text (such as 1); expected str(id), also in the qrels",
         ),
         ({"corpus": {"x": Document("X"), 7: Document("Y")}}, "1 of 2 document ids are no text (such as 7)"),
+        (
+            {"corpus": {"x": Document("X"), "y\ud83d": Document("Y")}},
+            "1 of 2 document ids are empty or hold half an emoji, which no file takes (such as 'y\\ud83d')",
+        ),
+        ({"queries": {"a": "?", "": "?"}}, "1 of 2 query ids are empty or hold half an emoji, which no file takes"),
     ],
 )
 def test_a_data_set_that_does_not_fit_together_is_refused(change, message):

@@ -33,15 +33,15 @@ def test_facts_of_a_small_data_set():
     assert not by_document.is_possible
     assert "dev and test would stay empty" in by_document.reason
     assert facts.warnings == (
-        "1 queries have no text and cannot be answered: remove them.",
-        "1 documents have no text and cannot be found: remove them.",
-        "1 documents repeat the text of another: a search cannot tell which is right. Merge them.",
-        "1 queries have exactly the text of a document: any encoder finds those, and nothing is learned from them.",
+        "1 query has no text and cannot be answered: remove it.",
+        "1 document has no text and cannot be found: remove it.",
+        "1 document repeats the text of another: a search cannot tell which is right. Merge them.",
+        "1 query has exactly the text of a document: any encoder finds it, and nothing is learned from that.",
         "1 of 5 documents are longer than 2000 characters (about 500 tokens): many models read only the beginning. "
         "Cut them into passages.",
         "Only 4 queries have a relevant document. Below about 100 only large gains can be told from chance: "
         "label more, or use folds.",
-        "The 4 queries form only 1 groups that share no document: a split by query tests on documents "
+        "The 4 queries form only 1 group that shares no document: a split by query tests on documents "
         "that were trained on.",
         "Some grades are fractions (such as 0.5). Every pair above 0 counts as relevant: if low similarities mean not "
         "relevant, set them to 0.",

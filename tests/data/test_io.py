@@ -151,8 +151,8 @@ def test_llama_index(tmp_path):
     assert data.qrels == {"u1": {"n1": 1.0, "n2": 1.0}, "u2": {"n2": 1.0}}
     assert (list(data.queries), list(data.corpus)) == (["u1", "u2"], ["n1", "n2"])
     assert data.notes == (
-        "1 of corpus have no text and were left out (such as 'n3').",
-        "1 of queries have no text and were left out (such as 'u3').",
+        "1 document has no text and was left out (such as 'n3').",
+        "1 query has no text and was left out (such as 'u3').",
         "3 entries of relevant_docs repeat another or name a text that is empty, and were left out.",
     )
 
@@ -163,7 +163,7 @@ def test_llama_index(tmp_path):
         ({"mode": "image"}, ": mode is 'image'. Expected 'text'; images have no text to embed."),
         ({"queries": ["a"]}, ": queries is a list. Expected an object from ids."),
         ({"relevant_docs": {"u1": "n1"}}, ": relevant_docs['u1'] is a str. Expected a list of ids."),
-        ({"relevant_docs": {"u1": [["n1"]]}}, ": relevant_docs['u1'] holds ['n1']. Expected a list of ids."),
+        ({"relevant_docs": {"u1": [["n1"]]}}, ": relevant_docs['u1']: an id holds a list (['n1']). Expected a text."),
         ({"relevant_docs": {}}, ": relevant_docs names no document at all."),
         ({"corpus": {"n1": {"text": "x"}}}, ": corpus['n1'] holds a dict"),
     ],
@@ -175,6 +175,40 @@ def test_broken_llama_index(tmp_path, change, message):
     )
     with pytest.raises(DataError, match=re.escape(str(path) + message)):
         load_dataset(path)
+
+
+def test_llama_index_ids_with_half_an_emoji_can_be_saved(tmp_path):
+    path = tmp_path / "qa.json"
+    value = {"queries": {"q\ud83d": "a"}, "corpus": {"n\ud83d": "x"}, "relevant_docs": {"q\ud83d": ["n\ud83d"]}}
+    path.write_text(json.dumps(value))
+    data = load_dataset(path)
+    assert data.qrels == {"q\ufffd": {"n\ufffd": 1.0}}
+    data.save(tmp_path / "saved")
+    assert load_dataset(tmp_path / "saved") == data
+
+
+@pytest.mark.parametrize("field", ["queries", "corpus"])
+def test_llama_index_ids_that_only_their_halves_tell_apart_are_refused(tmp_path, field):
+    path = tmp_path / "qa.json"
+    value = {"queries": {"u1": "a"}, "corpus": {"n1": "x"}, "relevant_docs": {"u1": ["n1"]}}
+    path.write_text(json.dumps(value | {field: dict.fromkeys(("\ud83d", "\ud83e"), "text")}))
+    with pytest.raises(DataError, match=re.escape(f"{path}: {field} has more than one id '\ufffd' once broken")):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("queries", {"": "a"}), ("relevant_docs", {"u1": [None]})])
+def test_llama_index_with_an_empty_id(tmp_path, field, value):
+    path = tmp_path / "qa.json"
+    good = {"queries": {"u1": "a"}, "corpus": {"n1": "x"}, "relevant_docs": {"u1": ["n1"]}}
+    path.write_text(json.dumps(good | {field: value}))
+    with pytest.raises(DataError, match=r"is empty\. Expected a text or a number\."):
+        load_dataset(path)
+
+
+def test_llama_index_ids_that_are_numbers_name_empty_texts_too(tmp_path):
+    path = tmp_path / "qa.json"
+    path.write_text(json.dumps({"queries": {"1": "a"}, "corpus": {"2": "x", "3": ""}, "relevant_docs": {"1": [2, 3]}}))
+    assert load_dataset(path).qrels == {"1": {"2": 1.0}}
 
 
 def test_llama_index_with_ids_that_match_nothing(tmp_path):

@@ -60,7 +60,7 @@ def test_an_equal_text_is_not_counted_twice_and_a_copy_reaches_a_threshold_of_on
         ("q3", "q1", "exact"),
         ("q4", "q2", "near"),
     ]
-    assert str(leakage) == "Of 3 test queries 1 have an equal text in training, 1 a near copy (cosine ≥ 1)."
+    assert str(leakage) == "Of 3 test queries 1 has an equal text in training, 1 a near copy (cosine ≥ 1)."
 
 
 def test_the_record_holds_ids_and_no_texts():
@@ -83,7 +83,7 @@ def test_near_copies_do_not_cross_the_split():
     with pytest.raises(LeakageError) as caught:
         leakage.refuse()
     assert str(caught.value) == (
-        "Of 3 test queries 1 have an equal text in training, 1 a near copy (cosine ≥ 0.95). Examples: "
+        "Of 3 test queries 1 has an equal text in training, 1 a near copy (cosine ≥ 0.95). Examples: "
         "q3 'How old is it' = q1 'how old is it?'; q4 'it was built by whom?' ~ q2 'who built it?' (0.995). "
         "Expected none under --strict: remove these queries from one side, split with --split by-document, "
         "or leave --strict out to have them counted only."
@@ -107,7 +107,7 @@ def test_settings_and_shapes_are_checked():
         find_leakage(train, test, threshold=95)
     with pytest.raises(ConfigError, match=re.escape("vectors must be given for both sides")):
         find_leakage(train, test, train_vectors=vectors[:1])
-    with pytest.raises(DataError, match=re.escape("There are 2 vectors for 1 training queries.")):
+    with pytest.raises(DataError, match=re.escape("Found 2 vectors for 1 training query.")):
         find_leakage(train, test, train_vectors=vectors, test_vectors=vectors)
     with pytest.raises(DataError, match=re.escape("1 of 2 rows of the test queries hold NaN")):
         find_leakage(

@@ -111,7 +111,7 @@ def test_what_components_cannot_give_is_told():
         (
             Dataset.from_pairs([(f"q {n}", "one") for n in range(50)]),
             "by-document",
-            "they form 1 groups that share no document, the largest of 50",
+            "they form 1 group that shares no document, the largest of 50",
         ),
         (Dataset.from_pairs([(f"Same{'?' * n}", f"d {n}") for n in range(9)]), "by-query", "the largest of 9"),
     ],
@@ -119,6 +119,23 @@ def test_what_components_cannot_give_is_told():
 def test_too_little_data_is_explained(data, method, message):
     with pytest.raises(SplitError, match=re.escape(message)):
         split_dataset(data, method)
+
+
+@pytest.mark.parametrize(
+    ("method", "advice"),
+    [
+        ("by-query", "Add labelled queries or ask for fewer or other parts."),
+        ("by-document", "Add labelled queries, ask for fewer or other parts, or split by query (--split by-query)."),
+    ],
+)
+def test_what_was_asked_for_is_not_advised(method, advice):
+    data = Dataset.from_pairs([("same", f"d {n}") for n in range(9)])
+    for divide in (lambda: split_dataset(data, method), lambda: folds(data, 5, method)):
+        with pytest.raises(SplitError) as caught:
+            divide()
+        assert str(caught.value).endswith(f" stay empty. {advice}") or str(caught.value).endswith(
+            f" stay empty. Expected at least 5 groups of similar size. {advice}"
+        )
 
 
 @pytest.mark.parametrize(
@@ -181,7 +198,7 @@ def test_a_missing_dev_is_cut_from_train_as_test_was(is_seen, method):
         ),
         (
             with_parts(singles(2), "train", "test"),
-            "its 1 training queries in 1 groups that share no document are too few",
+            "its 1 training query in 1 group that shares no document: too few to cut one.",
         ),
     ],
 )

@@ -162,7 +162,7 @@ def test_what_cannot_be_compared_is_told(pair):
     message = "'base' was judged on 60 queries and 'tuned' on 59; 1 are in one of them only (such as 'q059')."
     with pytest.raises(DataError, match=re.escape(message)):
         compare_two(base, short)
-    with pytest.raises(DataError, match=re.escape("Group 'seen' names 1 queries twice.")):
+    with pytest.raises(DataError, match=re.escape("Group 'seen' names 1 query twice.")):
         compare_two(base, tuned, groups={"seen": ["q001", "q001"]})
 
 

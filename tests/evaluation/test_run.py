@@ -67,7 +67,7 @@ def test_unanswered_and_unknown_queries_have_empty_rankings():
     run = Run("r", ("q", "p"), ("a",), np.array([[0], [-1]]), np.array([[1.0], [0.0]]))
     assert run.ranking("p") == run.ranking("nobody") == []
     assert run.to_dict() == {"q": {"a": 1.0}, "p": {}}
-    assert repr(run) == "Run('r': 2 queries, up to 1 documents each)"
+    assert repr(run) == "Run('r': 2 queries, up to 1 document each)"
 
 
 def test_a_run_cannot_be_changed_and_changes_nothing():
@@ -160,17 +160,17 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("queries", "documents", "positions", "scores", "message"),
     [
-        (["q"], ["a"], [[0], [0]], [[1.0], [1.0]], "1 query ids, positions of shape (2, 1) and scores of shape (2, 1)"),
+        (["q"], ["a"], [[0], [0]], [[1.0], [1.0]], "1 query id, positions of shape (2, 1) and scores of shape (2, 1)"),
         (["q"], ["a"], [[0]], [[1.0, 2.0]], "positions of shape (1, 1) and scores of shape (1, 2)"),
         (["q", "q"], ["a"], [[0], [0]], [[1.0], [1.0]], "1 of 2 query ids occur twice"),
         (["q"], ["a", "a"], [[0]], [[1.0]], "1 of 2 document ids occur twice"),
-        (["q"], ["a"], [[1]], [[1.0]], "positions from 1 to 1 for 1 documents"),
+        (["q"], ["a"], [[1]], [[1.0]], "positions from 1 to 1 for 1 document"),
         (
             ["q", "p"],
             ["a"],
             [[0, -1], [0, 0]],
             [[1.0, 0], [1, 1]],
-            "1 queries answer with a document twice",
+            "1 query answers with a document twice",
         ),
         (["q"], ["a", "b"], [[-1, 0]], [[0.0, 0.0]], "a ranking has a gap: -1 may only stand at its end"),
         (["q"], ["a", "b"], [[0, 1]], [[1.0, 2.0]], "scores are NaN, or rise along a ranking; expected the best first"),

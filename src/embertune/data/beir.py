@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embertune.core.paths import as_path
-from embertune.data.builder import PARTS, as_text, examples
+from embertune.data.builder import PARTS, as_id, as_text, examples, without_text
 from embertune.data.document import Document
 from embertune.data.lines import read_json_lines
 from embertune.data.qrels import Qrels, judged_queries, read_qrels, write_qrels
+from embertune.data.texts import counted
 from embertune.errors import DataError, StorageError
 
 if TYPE_CHECKING:
@@ -173,9 +174,10 @@ def _read_texts(path: Path, kind: str, notes: list[str]) -> tuple[dict[str, Docu
         raise DataError(f'{path} holds no {kind} with text. Expected lines such as {{"_id": "1", "text": "…"}}.')
     empty = {identifier: None for identifier in empty if identifier not in texts}
     if empty:
-        notes.append(f"{len(empty)} {kind} have no text and were left out (such as {examples(empty)}).")
+        notes.append(without_text(empty, kind == "queries"))
     if repeated:
-        notes.append(f"{repeated} lines of {path.name} repeat an earlier one and were merged.")
+        lines = counted(repeated, f"line of {path.name} repeats", f"lines of {path.name} repeat")
+        notes.append(f"{lines} an earlier one and {'was' if repeated == 1 else 'were'} merged.")
     return texts, set(empty)
 
 
@@ -184,9 +186,7 @@ def _read_text(row: Mapping[str, Any], place: str) -> tuple[str, Document]:
     text_key = next((key for key in _TEXT_KEYS if key in row), None)
     if id_key is None or text_key is None:
         raise DataError(f"{place}: found the keys {examples(row, 8)}. Expected '_id' and 'text' (and 'title').")
-    identifier = as_text(row[id_key], f"{place}: the id")
-    if not identifier:
-        raise DataError(f"{place}: the id is empty. Expected a text or a number.")
+    identifier = as_id(row[id_key], f"{place}: the id")
     text = as_text(row[text_key], f"{place}: the text")
     return identifier, Document(text, as_text(row.get("title"), f"{place}: the title"))
 
@@ -218,10 +218,8 @@ def _read_judgements(files: list[tuple[Path, str]], notes: list[str]) -> tuple[Q
     for path, part in files:
         qrels, repeated = read_qrels(path)
         if repeated:
-            notes.append(
-                f"{len(repeated)} lines of {path.name} judge a pair again and were merged; the higher grade was kept "
-                f"(such as line {repeated[0]})."
-            )
+            lines = counted(len(repeated), f"line of {path.name} judges", f"lines of {path.name} judge")
+            notes.append(f"{lines} a pair again; the higher grade was kept (such as line {repeated[0]}).")
         if not part and len(files) > 1:
             notes.append(f"{path.name} is none of train, dev and test: its queries belong to no part of their own.")
         for query_id, grades in qrels.items():
@@ -234,8 +232,8 @@ def _read_judgements(files: list[tuple[Path, str]], notes: list[str]) -> tuple[Q
                 parts[query_id] = part
     if crossed:
         notes.append(
-            f"{len(crossed)} queries stand in the qrels of more than one part (such as {examples(crossed)}); "
-            "each was kept in the last of train, dev, test, with all its judgements."
+            f"{counted(len(crossed), 'query stands', 'queries stand')} in the qrels of more than one part (such as "
+            f"{examples(crossed)}); each was kept in the last of train, dev, test, with all its judgements."
         )
     return pooled, parts
 
@@ -271,7 +269,9 @@ def _without(qrels: Qrels, queries: set[str], documents: set[str], notes: list[s
     kept = {query_id: grades for query_id, grades in kept.items() if grades}
     lost = sum(map(len, qrels.values())) - sum(map(len, kept.values()))
     if lost:
-        notes.append(f"{lost} judgements name a query or a document without text and were left out.")
+        one = "judgement names a query or a document without text and was"
+        many = "judgements name a query or a document without text and were"
+        notes.append(f"{counted(lost, one, many)} left out.")
     return kept
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from embertune.data.document import Document
-from embertune.data.texts import shortened
+from embertune.data.texts import counted, shortened
 from embertune.errors import DataError
 
-__all__ = ["PARTS", "DatasetBuilder", "DatasetFields", "as_grade", "as_text", "examples"]
+__all__ = ["PARTS", "DatasetBuilder", "DatasetFields", "as_grade", "as_id", "as_text", "examples", "without_text"]
 
 PARTS = ("train", "dev", "test")
 
@@ -94,7 +94,7 @@ class DatasetBuilder:
             DataError: No row was usable, or no document is relevant to any query.
         """
         if not self._qrels:
-            found = f"{self._rows} {_plural(self._rows, self._unit)}, none with both a query and a document"
+            found = f"{counted(self._rows, self._unit)}, none with both a query and a document"
             raise DataError(f"{source}: found {found}. Expected at least one query with a document that answers it.")
         if not any(grade > 0 for grades in self._qrels.values() for grade in grades.values()):
             raise DataError(
@@ -118,33 +118,29 @@ class DatasetBuilder:
 
     def _notes(self) -> Iterable[str]:
         yield (
-            f"{self._rows} {_plural(self._rows, self._unit)} gave {len(self._query_ids)} distinct "
-            f"{'query' if len(self._query_ids) == 1 else 'queries'} and {len(self._document_ids)} distinct "
-            f"{_plural(len(self._document_ids), 'document')} (equal texts are one)."
+            f"{counted(self._rows, self._unit)} gave "
+            f"{counted(len(self._query_ids), 'distinct query', 'distinct queries')} and "
+            f"{counted(len(self._document_ids), 'distinct document')} (equal texts are one)."
         )
         if n := len(self._repeated):
             verbs = "repeats earlier judgements and was" if n == 1 else "repeat earlier judgements and were"
-            yield f"{n} {_plural(n, self._unit)} {verbs} merged ({self._places(self._repeated)})."
+            yield f"{counted(n, self._unit)} {verbs} merged ({self._places(self._repeated)})."
         if n := len(self._empty):
             verbs = "has no query or no document and was" if n == 1 else "have no query or no document and were"
-            yield f"{n} {_plural(n, self._unit)} {verbs} skipped ({self._places(self._empty)})."
+            yield f"{counted(n, self._unit)} {verbs} skipped ({self._places(self._empty)})."
         if n := len(self._contradicted):
             yield (
-                f"{n} {_plural(n, self._unit)} judged a pair twice with different grades; "
+                f"{counted(n, self._unit)} judged a pair twice with different grades; "
                 f"the higher was kept ({self._places(self._contradicted)})."
             )
         if n := len(self._crossed):
-            yield (
-                f"{n} {'query occurs' if n == 1 else 'queries occur'} in more than one part and "
-                f"{'was' if n == 1 else 'were'} kept in the last of train, dev, test."
-            )
+            one, many = "query occurs in more than one part and was", "queries occur in more than one part and were"
+            yield f"{counted(n, one, many)} kept in the last of train, dev, test."
 
     def _places(self, places: list[str]) -> str:
-        return f"{_plural(len(places), self._unit)} {', '.join(places[:3])}{', …' if len(places) > 3 else ''}"
-
-
-def _plural(count: int, noun: str) -> str:
-    return noun if count == 1 else noun + "s"
+        return (
+            f"{self._unit}{'' if len(places) == 1 else 's'} {', '.join(places[:3])}{', …' if len(places) > 3 else ''}"
+        )
 
 
 def examples(values: Iterable[object], limit: int = 3) -> str:
@@ -156,6 +152,18 @@ def examples(values: Iterable[object], limit: int = 3) -> str:
     """
     listed = list(values)
     return ", ".join(repr(value) for value in listed[:limit]) + (", …" if len(listed) > limit else "")
+
+
+def without_text(ids: Collection[str], are_queries: bool) -> str:
+    """Note which queries or documents were left out because they have no text.
+
+    Example:
+        >>> without_text(["q7"], are_queries=True)
+        "1 query has no text and was left out (such as 'q7')."
+    """
+    one, many = ("query", "queries") if are_queries else ("document", "documents")
+    found = counted(len(ids), f"{one} has no text and was", f"{many} have no text and were")
+    return f"{found} left out (such as {examples(ids)})."
 
 
 def as_text(value: Any, place: str) -> str:
@@ -181,6 +189,22 @@ def as_text(value: Any, place: str) -> str:
     if isinstance(value, Mapping) or hasattr(value, "__len__"):
         raise DataError(f"{place} holds a {type(value).__name__} ({shortened(repr(value), 40)}). Expected a text.")
     return str(value)
+
+
+def as_id(value: Any, place: str) -> str:
+    """Read a cell as an id: a text that any file takes; a whole number that a missing neighbour made a float is one.
+
+    Raises:
+        DataError: It is empty, or no text or number.
+
+    Example:
+        >>> as_id(7, "row 1"), as_id(7.0, "row 1"), as_id("faq-7", "row 1")
+        ('7', '7', 'faq-7')
+    """
+    identifier = as_text(int(value) if isinstance(value, float) and value.is_integer() else value, place)
+    if not identifier:
+        raise DataError(f"{place} is empty. Expected a text or a number.")
+    return identifier
 
 
 def as_grade(value: Any, place: str) -> float:

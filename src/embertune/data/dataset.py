@@ -16,7 +16,7 @@ from embertune.data.builder import PARTS, DatasetBuilder, as_grade, as_text, exa
 from embertune.data.document import Document
 from embertune.data.qrels import judged_queries
 from embertune.data.readonly import ReadOnlyDict
-from embertune.data.texts import shortened
+from embertune.data.texts import counted, is_broken, shortened
 from embertune.errors import DataError
 
 __all__ = ["Dataset", "Document"]
@@ -288,6 +288,9 @@ def _type_problems(dataset: Dataset) -> Iterable[str]:
         if wrong := [key for key in ids if not isinstance(key, str)]:
             found = f"{len(wrong)} of {len(ids)} {what} ids"
             yield f"{found} are no text (such as {examples(wrong)}); expected str(id), also in the qrels"
+        if wrong := [key for key in ids if isinstance(key, str) and (not key or is_broken(key))]:
+            found = f"{len(wrong)} of {len(ids)} {what} ids"
+            yield f"{found} are empty or hold half an emoji, which no file takes (such as {examples(wrong)})"
     if wrong := [key for key, document in dataset.corpus.items() if not isinstance(document, Document)]:
         yield (
             f"{len(wrong)} of {len(dataset.corpus)} documents are no Document (such as {examples(wrong)}); "
@@ -309,9 +312,11 @@ def _id_problems(dataset: Dataset) -> Iterable[str]:
         yield f"{found} in the qrels are not in the corpus (such as {examples(unknown)})"
     infinite = [key for key, grades in dataset.qrels.items() if not all(map(math.isfinite, grades.values()))]
     if infinite:
-        yield f"{len(infinite)} queries have a grade that is not a finite number (such as {examples(infinite)})"
+        found = counted(len(infinite), "query has", "queries have")
+        yield f"{found} a grade that is not a finite number (such as {examples(infinite)})"
     if unknown := [query_id for query_id in dataset.parts if query_id not in dataset.qrels]:
-        yield f"{len(unknown)} query ids in the parts have no judgement in the qrels (such as {examples(unknown)})"
+        found = counted(len(unknown), "query id in the parts has", "query ids in the parts have")
+        yield f"{found} no judgement in the qrels (such as {examples(unknown)})"
     if wrong := sorted(set(dataset.parts.values()) - set(PARTS)):
         yield f"the parts are called {examples(wrong)}; expected 'train', 'dev' or 'test'"
 

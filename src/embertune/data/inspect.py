@@ -14,7 +14,7 @@ from embertune.data.dataset import Dataset
 from embertune.data.groups import group_by_document, group_by_query
 from embertune.data.leakage import find_leakage
 from embertune.data.splits import Split, SplitMethod, split_dataset
-from embertune.data.texts import normalize_text
+from embertune.data.texts import counted, normalize_text
 from embertune.errors import SplitError
 
 __all__ = ["Inspection", "SplitOutlook", "Spread", "inspect_dataset"]
@@ -148,8 +148,8 @@ class Inspection:
             ("queries per document", str(self.queries_per_document)),
             ("query characters", str(self.query_length)),
             ("document characters", str(self.document_length)),
-            ("equal texts", f"{self.duplicate_queries} queries, {self.duplicate_documents} documents"),
-            ("without text", f"{self.queries_without_text} queries, {self.documents_without_text} documents"),
+            ("equal texts", _both(self.duplicate_queries, self.duplicate_documents)),
+            ("without text", _both(self.queries_without_text, self.documents_without_text)),
             ("independent groups", f"{self.query_groups} by query, {self.document_groups} by document"),
             *(("split " + str(outlook).partition(": ")[0], str(outlook).partition(": ")[2]) for outlook in self.splits),
         ]
@@ -211,6 +211,10 @@ def inspect_dataset(dataset: Dataset, split: Split | None = None) -> Inspection:
     return dataclasses.replace(facts, warnings=tuple(_warnings(facts)))
 
 
+def _both(queries: int, documents: int) -> str:
+    return f"{counted(queries, 'query', 'queries')}, {counted(documents, 'document')}"
+
+
 def _outlooks(dataset: Dataset, split: Split | None) -> tuple[SplitOutlook, ...]:
     if split is not None:
         return (_outlook(split),)
@@ -230,9 +234,10 @@ def _outlook(split: Split) -> SplitOutlook:
 def _warnings(facts: Inspection) -> Iterable[str]:
     yield from _text_warnings(facts)
     if facts.judged_queries < _FEW_QUERIES:
+        found = counted(facts.judged_queries, "query has", "queries have")
         yield (
-            f"Only {facts.judged_queries} queries have a relevant document. Below about {_FEW_QUERIES} only large "
-            "gains can be told from chance: label more, or use folds."
+            f"Only {found} a relevant document. Below about {_FEW_QUERIES} only large gains can be told from chance: "
+            "label more, or use folds."
         )
     if facts.documents > 1 and facts.documents_with_queries < facts.documents / 2:
         yield (
@@ -240,9 +245,10 @@ def _warnings(facts: Inspection) -> Iterable[str]:
             "What is learned must carry over to them; they are judged apart."
         )
     if facts.document_groups * 2 < facts.query_groups:
+        groups = counted(facts.document_groups, "group that shares no document", "groups that share no document")
         yield (
-            f"The {facts.judged_queries} queries form only {facts.document_groups} groups that share no document: "
-            "a split by query tests on documents that were trained on."
+            f"The {facts.judged_queries} queries form only {groups}: a split by query tests on documents that were "
+            "trained on."
         )
     for outlook in facts.splits:
         if outlook.copies:
@@ -260,23 +266,25 @@ def _warnings(facts: Inspection) -> Iterable[str]:
 
 def _text_warnings(facts: Inspection) -> Iterable[str]:
     if facts.queries_without_text:
-        yield f"{facts.queries_without_text} queries have no text and cannot be answered: remove them."
+        found = counted(facts.queries_without_text, "query has", "queries have")
+        yield f"{found} no text and cannot be answered: remove {_them(facts.queries_without_text)}."
     if facts.documents_without_text:
-        yield f"{facts.documents_without_text} documents have no text and cannot be found: remove them."
+        found = counted(facts.documents_without_text, "document has", "documents have")
+        yield f"{found} no text and cannot be found: remove {_them(facts.documents_without_text)}."
     if facts.documents > 1 and facts.duplicate_documents == facts.documents - 1:
         yield "All documents have the same text: there is nothing to tell apart."
     elif facts.duplicate_documents:
-        yield (
-            f"{facts.duplicate_documents} documents repeat the text of another: a search cannot tell which is right. "
-            "Merge them."
-        )
+        found = counted(facts.duplicate_documents, "document repeats", "documents repeat")
+        yield f"{found} the text of another: a search cannot tell which is right. Merge them."
     if facts.queries_equal_to_document:
-        yield (
-            f"{facts.queries_equal_to_document} queries have exactly the text of a document: any encoder finds those, "
-            "and nothing is learned from them."
-        )
+        found = counted(facts.queries_equal_to_document, "query has", "queries have")
+        yield f"{found} exactly the text of a document: any encoder finds it, and nothing is learned from that."
     if facts.long_documents:
         yield (
             f"{facts.long_documents} of {facts.documents} documents are longer than {_LONG} characters (about 500 "
             "tokens): many models read only the beginning. Cut them into passages."
         )
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"

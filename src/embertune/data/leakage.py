@@ -8,7 +8,7 @@ from typing import Any, Literal
 from embertune.core.search import top_k
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.dataset import Dataset
-from embertune.data.texts import normalize_text, shortened
+from embertune.data.texts import counted, normalize_text, shortened
 from embertune.errors import ConfigError, DataError, LeakageError
 
 __all__ = ["Leakage", "LeakedPair", "find_leakage"]
@@ -58,7 +58,8 @@ class Leakage:
             if self.near_checked
             else "near copies not looked for"
         )
-        return f"Of {self.test_queries} test queries {self.exact} have an equal text in training, {near}."
+        tests = counted(self.test_queries, "test query", "test queries")
+        return f"Of {tests} {self.exact} {'has' if self.exact == 1 else 'have'} an equal text in training, {near}."
 
     @property
     def exact(self) -> int:
@@ -130,7 +131,7 @@ def find_leakage(
     Example:
         >>> data = Dataset.from_pairs([("How old is it?", "x"), ("how old is it", "y"), ("who built it?", "z")])
         >>> print(find_leakage(data.select(["q1"]), data.select(["q2", "q3"])))
-        Of 2 test queries 1 have an equal text in training, near copies not looked for.
+        Of 2 test queries 1 has an equal text in training, near copies not looked for.
     """
     _check(threshold, train_vectors, test_vectors)
     by_text: dict[str, str] = {}
@@ -174,7 +175,8 @@ def _nearest(
     for side, dataset, vectors in (("training", train, train_vectors), ("test", test, test_vectors)):
         if len(vectors) != len(dataset.queries):
             raise DataError(
-                f"There are {len(vectors)} vectors for {len(dataset.queries)} {side} queries. "
+                f"Found {counted(len(vectors), 'vector')} for "
+                f"{counted(len(dataset.queries), f'{side} query', f'{side} queries')}. "
                 "Expected one row for each query, in the order of dataset.queries."
             )
     if not train.queries or not test.queries:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embertune.data.builder import as_text, examples
+from embertune.data.builder import as_id, as_text, without_text
 from embertune.data.document import Document
+from embertune.data.texts import counted
 from embertune.errors import DataError
 
 if TYPE_CHECKING:
@@ -50,30 +51,42 @@ def read_llama_index(value: Mapping[str, Any], path: Path, name: str) -> Dataset
         if not isinstance(value[key], Mapping):
             raise DataError(f"{path}: {key} is a {type(value[key]).__name__}. Expected an object from ids.")
     notes: list[str] = []
-    corpus = _texts(value["corpus"], path, "corpus", notes)
-    queries = _texts(value["queries"], path, "queries", notes)
+    corpus, empty_documents = _texts(value["corpus"], path, "corpus", notes)
+    queries, empty_queries = _texts(value["queries"], path, "queries", notes)
     qrels: dict[str, dict[str, float]] = {}
     lost = 0
-    for query_id, ids in value["relevant_docs"].items():
+    for key, ids in value["relevant_docs"].items():
+        place = f"{path}: relevant_docs[{key!r}]"
         if not isinstance(ids, list):
-            raise DataError(f"{path}: relevant_docs[{query_id!r}] is a {type(ids).__name__}. Expected a list of ids.")
-        if wrong := [identifier for identifier in ids if isinstance(identifier, (list, dict))]:
-            raise DataError(f"{path}: relevant_docs[{query_id!r}] holds {examples(wrong, 1)}. Expected a list of ids.")
-        unusable = [identifier for identifier in ids if identifier in value["corpus"] and identifier not in corpus]
-        kept = {str(identifier): 1.0 for identifier in ids if identifier not in unusable}
-        if kept and not (query_id in value["queries"] and query_id not in queries):
+            raise DataError(f"{place} is a {type(ids).__name__}. Expected a list of ids.")
+        query_id = as_id(key, f"{path}: a key of relevant_docs")
+        kept = {as_id(identifier, f"{place}: an id"): 1.0 for identifier in ids}
+        kept = {identifier: grade for identifier, grade in kept.items() if identifier not in empty_documents}
+        if kept and query_id not in empty_queries:
             qrels[query_id] = kept
         lost += len(ids) - len(qrels.get(query_id, {}))
     if lost:
-        notes.append(f"{lost} entries of relevant_docs repeat another or name a text that is empty, and were left out.")
+        one = "entry of relevant_docs repeats another or names a text that is empty, and was"
+        many = "entries of relevant_docs repeat another or name a text that is empty, and were"
+        notes.append(f"{counted(lost, one, many)} left out.")
     if not qrels:
         raise DataError(f"{path}: relevant_docs names no document at all. Expected {{query id: [document ids]}}.")
     documents = {identifier: Document(text) for identifier, text in corpus.items()}
     return Dataset(corpus=documents, queries=queries, qrels=qrels, name=name, notes=tuple(notes))
 
 
-def _texts(values: Mapping[str, Any], path: Path, field: str, notes: list[str]) -> dict[str, str]:
-    texts = {identifier: as_text(text, f"{path}: {field}[{identifier!r}]") for identifier, text in values.items()}
-    if empty := [identifier for identifier, text in texts.items() if not text.strip()]:
-        notes.append(f"{len(empty)} of {field} have no text and were left out (such as {examples(empty)}).")
-    return {identifier: text for identifier, text in texts.items() if text.strip()}
+def _texts(values: Mapping[str, Any], path: Path, field: str, notes: list[str]) -> tuple[dict[str, str], set[str]]:
+    """The texts by id; and the ids of those that were left out because they are empty."""
+    texts: dict[str, str] = {}
+    for key, value in values.items():
+        identifier = as_id(key, f"{path}: a key of {field}")
+        if identifier in texts:
+            raise DataError(
+                f"{path}: {field} has more than one id {identifier!r} once broken characters (half an emoji) are "
+                "replaced. Expected each id once: rename one of them, also in relevant_docs."
+            )
+        texts[identifier] = as_text(value, f"{path}: {field}[{key!r}]")
+    empty = [identifier for identifier, text in texts.items() if not text.strip()]
+    if empty:
+        notes.append(without_text(empty, field == "queries"))
+    return {identifier: text for identifier, text in texts.items() if text.strip()}, set(empty)

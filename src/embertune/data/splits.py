@@ -11,6 +11,7 @@ from embertune.core.random import generator
 from embertune.data.builder import PARTS
 from embertune.data.dataset import Dataset
 from embertune.data.groups import fill_parts, group_by_document, group_by_query, share_out
+from embertune.data.texts import counted
 from embertune.errors import ConfigError, SplitError
 
 __all__ = ["Split", "SplitMethod", "folds", "seen_queries", "split_dataset"]
@@ -40,9 +41,10 @@ class Split:
     def __str__(self) -> str:
         """Tell method, sizes and how many test queries are seen, and the notes."""
         sizes = ", ".join(f"{part} {size}" for part, size in self.sizes.items())
+        has = "has" if len(self.seen) == 1 else "have"
         line = (
             f"{self.method}, seed {self.seed}: {sizes} queries; {len(self.seen)} of the test queries "
-            "have a document seen in training"
+            f"{has} a document seen in training"
         )
         return "\n".join([line, *(f"  note: {note}" for note in self.notes)])
 
@@ -141,9 +143,9 @@ def folds(
     parts = fill_parts(groups, share_out(total, [1 / k] * k), generator(seed, "folds", method))
     if not all(parts):
         raise SplitError(
-            f"{total} judged queries in {len(groups)} {_GROUP_NAMES[method]} cannot fill {k} folds {method}: "
-            f"{sum(not part for part in parts)} would stay empty. Expected at least {k} groups of similar size. "
-            f"{_WAYS_OUT}"
+            f"{counted(total, 'judged query', 'judged queries')} in {_in_groups(len(groups), method)} cannot fill {k} "
+            f"folds {method}: {sum(not part for part in parts)} would stay empty. "
+            f"Expected at least {k} groups of similar size. {_ways_out(method)}"
         )
     return [
         (dataset.select(query_id for other in parts if other is not part for query_id in other), dataset.select(part))
@@ -163,8 +165,15 @@ def seen_queries(train: Dataset, test: Dataset) -> set[str]:
     return {query_id for query_id in test.queries if not trained.isdisjoint(test.positives(query_id))}
 
 
-_GROUP_NAMES = {"by-query": "groups of equal text", "by-document": "groups that share no document"}
-_WAYS_OUT = "Add labelled queries, ask for fewer or other parts, or split by query (--split by-query)."
+def _in_groups(count: int, method: SplitMethod) -> str:
+    if method == "by-query":
+        return counted(count, "group of equal text", "groups of equal text")
+    return counted(count, "group that shares no document", "groups that share no document")
+
+
+def _ways_out(method: SplitMethod) -> str:
+    other = "" if method == "by-query" else ", or split by query (--split by-query)"
+    return f"Add labelled queries{',' if other else ' or'} ask for fewer or other parts{other}."
 
 
 def _groups(dataset: Dataset, method: SplitMethod) -> list[list[str]]:
@@ -205,9 +214,9 @@ def _refuse_empty_parts(
     asked = "/".join(f"{share * 100:g}" for share in fractions)
     largest = max(map(len, groups), default=0)
     raise SplitError(
-        f"{dataset.name}: {total} of {len(dataset.queries)} queries have a relevant document; they form {len(groups)} "
-        f"{_GROUP_NAMES[method]}, the largest of {largest}, too few for {asked} % {method}: "
-        f"{' and '.join(empty)} would stay empty. {_WAYS_OUT}"
+        f"{dataset.name}: {total} of {len(dataset.queries)} queries have a relevant document; they form "
+        f"{_in_groups(len(groups), method)}, the largest of {largest}, too few for {asked} % {method}: "
+        f"{' and '.join(empty)} would stay empty. {_ways_out(method)}"
     )
 
 
@@ -219,7 +228,7 @@ def _notes(
     if got != sizes:
         asked = ", ".join(f"{name} {size}" for name, size in zip(PARTS, sizes, strict=True))
         notes += (
-            f"Asked for {asked} queries; the largest of {len(groups)} {_GROUP_NAMES[method]} has "
+            f"Asked for {asked} queries; the largest of {_in_groups(len(groups), method)} has "
             f"{max(map(len, groups))}, so it became {', '.join(map(str, got))}.",
         )
     return notes
@@ -228,7 +237,7 @@ def _notes(
 def _left_out(count: int) -> tuple[str, ...]:
     if not count:
         return ()
-    return (f"{count} {'query has' if count == 1 else 'queries have'} no relevant document and no part.",)
+    return (f"{counted(count, 'query has', 'queries have')} no relevant document and no part.",)
 
 
 def _given(dataset: Dataset, fractions: tuple[float, float, float], seed: int) -> Split:
@@ -265,8 +274,9 @@ def _cut_dev(
     parts = fill_parts(groups, share_out(total, (1 - share, share)), generator(seed, "dev", method))
     if not all(parts):
         raise SplitError(
-            f"{train.name}: the given split has no dev, and its {total} training queries in {len(groups)} "
-            f"{_GROUP_NAMES[method]} are too few to cut one. Add qrels/dev.tsv, or type --split by-query"
+            f"{train.name}: the given split has no dev, and its {counted(total, 'training query', 'training queries')} "
+            f"in {_in_groups(len(groups), method)}: too few to cut one. Add qrels/dev.tsv, or type --split by-query"
         )
-    note = f"The source gave no dev; {len(parts[1])} of its {total} training queries were taken for it, {method}."
+    taken = "was" if len(parts[1]) == 1 else "were"
+    note = f"The source gave no dev; {len(parts[1])} of its {total} training queries {taken} taken for it, {method}."
     return train.select(parts[0]), train.select(parts[1]), note

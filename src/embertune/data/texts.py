@@ -1,10 +1,10 @@
-"""What is asked of texts everywhere: when two are the same question, whether one is broken, how it is quoted."""
+"""What is asked of texts everywhere: are two the same question, is one broken, how is it quoted, how counted."""
 
 from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["is_broken", "normalize_text", "shortened"]
+__all__ = ["counted", "is_broken", "normalize_text", "shortened"]
 
 _APOSTROPHES = frozenset("'’‘ʼ`´")
 # In the questions of programmers these tell one thing from another: C# and C, a/b and ab, 5% and 5.
@@ -64,3 +64,13 @@ def shortened(text: str, limit: int = 60) -> str:
     """
     text = " ".join(text.split())
     return text if len(text) <= limit else text[:limit] + "…"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Give a number of things in words that agree with it; `many` may be left out where it is `one` and an "s".
+
+    Example:
+        >>> counted(1, "query has", "queries have"), counted(2, "query has", "queries have"), counted(0, "row")
+        ('1 query has', '2 queries have', '0 rows')
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"

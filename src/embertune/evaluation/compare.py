@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from embertune.core.search import Positions
+from embertune.data.texts import counted
 from embertune.errors import ConfigError, DataError
-from embertune.evaluation.evaluate import Evaluation, counted
+from embertune.evaluation.evaluate import Evaluation
 from embertune.evaluation.metrics import Scores
 from embertune.evaluation.statistics import bootstrap_interval, holm, randomization_test
 
@@ -306,7 +307,8 @@ def _aligned(base: Evaluation, tuned: Evaluation, names: tuple[str, str]) -> dic
 def _rows(name: str, ids: Sequence[str], place: Mapping[str, int]) -> Positions:
     rows = np.array([place[query] for query in ids if query in place], dtype=np.intp)
     if len(np.unique(rows)) < len(rows):
-        raise DataError(f"Group {name!r} names {len(rows) - len(np.unique(rows))} queries twice. Expected each once.")
+        twice = counted(len(rows) - len(np.unique(rows)), "query", "queries")
+        raise DataError(f"Group {name!r} names {twice} twice. Expected each once.")
     return rows
 
 
@@ -339,10 +341,11 @@ def _adjusted(duels: dict[str, Duel]) -> dict[str, Duel]:
 
 
 def _text(baseline: str, n: int, means: Mapping[str, float], duels: Mapping[str, Duel]) -> str:
-    lines = [f"{counted(n)}; difference to {baseline}, its 95 % interval, p, queries that gained, stayed, lost"]
+    queries = counted(n, "query", "queries")
+    lines = [f"{queries}; difference to {baseline}, its 95 % interval, p, queries that gained, stayed, lost"]
     lines += _table(baseline, means, {name: duel.overall for name, duel in duels.items()})
     for name, group in next(iter(duels.values())).groups.items():
-        lines += ["", f"{name}: {counted(group.n)}"]
+        lines += ["", f"{name}: {counted(group.n, 'query', 'queries')}"]
         if group.n:
             lines += _table(baseline, group.base, {contestant: duel.groups[name] for contestant, duel in duels.items()})
     return "\n".join(lines)

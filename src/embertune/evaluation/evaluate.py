@@ -10,6 +10,7 @@ import numpy as np
 
 from embertune.core.search import Positions
 from embertune.data.qrels import judged_queries
+from embertune.data.texts import counted
 from embertune.errors import DataError
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import Scores, parse_metrics
@@ -61,7 +62,7 @@ class Evaluation:
     def __str__(self) -> str:
         """Show the means, and what was left out."""
         width = max(map(len, self.scores))
-        lines = [f"{self.name}, {counted(len(self))}"]
+        lines = [f"{self.name}, {counted(len(self), 'query', 'queries')}"]
         lines += [f"  {metric:<{width}}  {mean:.4f}" for metric, mean in self.means.items()]
         for count, what in (
             (self.n_unanswered, "unanswered, counted as 0"),
@@ -69,7 +70,7 @@ class Evaluation:
             (self.n_unjudged, "without judgements, left out"),
         ):
             if count:
-                lines.append(f"  {counted(count)} {what}")
+                lines.append(f"  {counted(count, 'query', 'queries')} {what}")
         return "\n".join(lines)
 
 
@@ -147,13 +148,3 @@ def evaluate_positions(judgments: Judgments, positions: Positions, metrics: str 
     """
     ranked = judgments.rank(positions)
     return {metric.name: metric.score(ranked) for metric in parse_metrics(metrics)}
-
-
-def counted(count: int) -> str:
-    """Give a number of queries in words that agree with it.
-
-    Example:
-        >>> counted(1), counted(2)
-        ('1 query', '2 queries')
-    """
-    return f"{count} {'query' if count == 1 else 'queries'}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from embertune.data.texts import counted
 from embertune.errors import ConfigError
 
 __all__ = ["Holdout", "Opening"]
@@ -79,4 +80,4 @@ class Holdout(Generic[T]):
 
     def __repr__(self) -> str:
         """Tell the count; the content stays closed."""
-        return f"Holdout(opened {self.opened} times)"
+        return f"Holdout(opened {counted(self.opened, 'time')})"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from embertune.core.files import write_whole
 from embertune.core.search import Positions
 from embertune.data.lines import read_lines
-from embertune.data.texts import is_broken
+from embertune.data.texts import counted, is_broken
 from embertune.errors import DataError
 
 __all__ = ["Run"]
@@ -68,7 +68,8 @@ class Run:
 
     def __repr__(self) -> str:
         """Name it, with its size."""
-        return f"Run({self.name!r}: {len(self)} queries, up to {self.positions.shape[1]} documents each)"
+        queries, depth = counted(len(self), "query", "queries"), counted(self.positions.shape[1], "document")
+        return f"Run({self.name!r}: {queries}, up to {depth} each)"
 
     def ranking(self, query_id: str) -> list[tuple[str, float]]:
         """List the documents of a query with their scores, best first; empty for a query that was not answered."""
@@ -202,8 +203,8 @@ def _problems(run: Run) -> Iterator[str]:
     shape = run.positions.shape
     if run.positions.ndim != 2 or len(run.positions) != len(run.query_ids) or run.scores.shape != shape:
         yield (
-            f"{len(run.query_ids)} query ids, positions of shape {shape} and scores of shape {run.scores.shape}; "
-            "expected (n, k) twice, one row per query"
+            f"{counted(len(run.query_ids), 'query id')}, positions of shape {shape} and scores of shape "
+            f"{run.scores.shape}; expected (n, k) twice, one row per query"
         )
         return
     for kind, ids in (("query", run.query_ids), ("document", run.document_ids)):
@@ -212,11 +213,13 @@ def _problems(run: Run) -> Iterator[str]:
     if run.positions.size == 0:
         return
     if run.positions.max() >= len(run.document_ids) or run.positions.min() < -1:
-        yield f"positions from {run.positions.min()} to {run.positions.max()} for {len(run.document_ids)} documents"
+        documents = counted(len(run.document_ids), "document")
+        yield f"positions from {run.positions.min()} to {run.positions.max()} for {documents}"
     ordered = np.sort(run.positions, axis=1)
     twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
     if twice.any():
-        yield f"{twice.sum()} queries answer with a document twice (such as {run.query_ids[int(twice.argmax())]!r})"
+        found = counted(int(twice.sum()), "query answers", "queries answer")
+        yield f"{found} with a document twice (such as {run.query_ids[int(twice.argmax())]!r})"
     stands = run.positions >= 0
     if (stands[:, 1:] & ~stands[:, :-1]).any():
         yield "a ranking has a gap: -1 may only stand at its end"
