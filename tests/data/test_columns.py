@@ -28,6 +28,12 @@ from embertune.errors import DataError
         (["question", "answer"], Columns("question", "answer")),
         (["query", "text", "label"], Columns("query", "text", score="label")),
         (
+            ["Query-ID", "query", "corpus id", "text"],
+            Columns("query", "text", query_id="Query-ID", document_id="corpus id"),
+        ),
+        (["qid", "pid", "query", "passage"], Columns("query", "passage", query_id="qid", document_id="pid")),
+        (["docid", "id", "query", "doc"], Columns("query", "doc", document_id="docid")),
+        (
             ["query", "positive_passages", "negative_passages"],
             Columns("query", "positive_passages", ("negative_passages",)),
         ),
@@ -67,7 +73,8 @@ def test_given_columns_come_before_recognised_ones():
         (
             ["query", "text"],
             {"qurey": "query"},
-            "columns= has the role 'qurey'. Expected query, document, negative, score, title. Did you mean 'query'?",
+            "columns= has the role 'qurey'. Expected query, document, negative, score, title, query_id, document_id. "
+            "Did you mean 'query'?",
         ),
         (["query", "text"], {"query": ["query", "text"]}, "columns= gives 2 columns for 'query'. Expected one."),
         ([], None, "a.csv: found no columns; none is recognised"),

@@ -36,7 +36,7 @@ def write(path, content):
             [{"text_1": "a", "text_2": "x", "label": 1}, {"text_1": "a", "text_2": "y", "label": -1}],
             {"q1": {"d1": 1, "d2": -1}},
         ),
-        ([{"query": "a", "positive_passages": [{"docid": "7", "title": "", "text": "x"}]}], {"q1": {"d1": 1}}),
+        ([{"query": "a", "positive_passages": [{"docid": "7", "title": "", "text": "x"}]}], {"q1": {"7": 1}}),
     ],
 )
 def test_shapes_of_jsonl(tmp_path, rows, qrels):

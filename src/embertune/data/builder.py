@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from embertune.data.document import Document
+from embertune.data.ids import IdBook
 from embertune.data.texts import counted, shortened
 from embertune.errors import DataError
 
@@ -28,10 +29,13 @@ class DatasetFields(TypedDict):
 class DatasetBuilder:
     """Collects rows of one query and its judged documents.
 
-    Ids are "q1", "q2", … and "d1", "d2", … by first appearance, so the same rows give the same ids.
+    Ids are "q1", "q2", … and "d1", "d2", … by first appearance, so the same rows give the same ids; but for texts
+    that have ids of their own.
 
     Args:
         unit: What a place in the source is called in notes: "row", or "line" of a file.
+        query_ids: Query -> its own id, of stripped texts.
+        document_ids: Document -> its own id, of stripped texts.
 
     Example:
         >>> builder = DatasetBuilder(unit="row")
@@ -41,10 +45,16 @@ class DatasetBuilder:
         '1 row repeats earlier judgements and was merged (row 2).'
     """
 
-    def __init__(self, unit: str = "row") -> None:
+    def __init__(
+        self,
+        unit: str = "row",
+        *,
+        query_ids: Mapping[str, str] | None = None,
+        document_ids: Mapping[Document, str] | None = None,
+    ) -> None:
         self._unit = unit
-        self._query_ids: dict[str, str] = {}
-        self._document_ids: dict[Document, str] = {}
+        self._queries = IdBook("q", query_ids or {})
+        self._documents = IdBook("d", document_ids or {})
         self._qrels: dict[str, dict[str, float]] = {}
         self._parts: dict[str, str] = {}
         self._rows = 0
@@ -69,12 +79,12 @@ class DatasetBuilder:
         if not query or not cleaned:
             self._empty.append(str(place))
             return
-        query_id = self._query_ids.setdefault(query, f"q{len(self._query_ids) + 1}")
+        query_id = self._queries.id_of(query)
         grades = self._qrels.setdefault(query_id, {})
         known = len(grades)
         contradicted = False
         for document, grade in cleaned:
-            document_id = self._document_ids.setdefault(document, f"d{len(self._document_ids) + 1}")
+            document_id = self._documents.id_of(document)
             contradicted |= grades.get(document_id, grade) != grade
             grades[document_id] = max(grade, grades.get(document_id, grade))
         if contradicted:
@@ -102,8 +112,8 @@ class DatasetBuilder:
                 "is relevant to any query. Expected a score above 0 (such as 1) for documents that answer the query."
             )
         return {
-            "corpus": {identifier: document for document, identifier in self._document_ids.items()},
-            "queries": {identifier: query for query, identifier in self._query_ids.items()},
+            "corpus": {identifier: document for document, identifier in self._documents.ids.items()},
+            "queries": {identifier: query for query, identifier in self._queries.ids.items()},
             "qrels": self._qrels,
             "parts": self._parts,
             "notes": tuple(self._notes()),
@@ -119,8 +129,8 @@ class DatasetBuilder:
     def _notes(self) -> Iterable[str]:
         yield (
             f"{counted(self._rows, self._unit)} gave "
-            f"{counted(len(self._query_ids), 'distinct query', 'distinct queries')} and "
-            f"{counted(len(self._document_ids), 'distinct document')} (equal texts are one)."
+            f"{counted(len(self._queries.ids), 'distinct query', 'distinct queries')} and "
+            f"{counted(len(self._documents.ids), 'distinct document')} (equal texts are one)."
         )
         if n := len(self._repeated):
             verbs = "repeats earlier judgements and was" if n == 1 else "repeat earlier judgements and were"

@@ -26,13 +26,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "title": ("title", "document_title", "doc_title", "passage_title"),
     "score": ("similarity", "score", "label", "labels", "similarity_score", "grade", "relevance", "rating", "target"),
+    # Not a bare "id": it names the row as often as the query or the document.
+    "query_id": ("query_id", "queryid", "qid"),
+    "document_id": ("document_id", "documentid", "doc_id", "docid", "corpus_id", "corpusid", "pid"),
 }
 _NEGATIVE = re.compile(r"(hard_)?neg(ative)?s?(_(doc|document|passage)s?)?_?\d*")
-ROLES = ("query", "document", "negative", "score", "title")
+ROLES = ("query", "document", "negative", "score", "title", "query_id", "document_id")
 _EXPECTED = (
     "Expected a column for the query (query, question, anchor, …) and one for the document (document, chunk, passage, "
     "positive, context, answer, text, …), and if there are any: negative, negative_1, hard_negatives, …; "
-    "similarity, score, label; title; or doc1, doc2 and similarity."
+    "similarity, score, label; title; query_id, document_id; or doc1, doc2 and similarity."
 )
 
 
@@ -50,11 +53,14 @@ class Columns:
     negatives: tuple[str, ...] = ()
     score: str | None = None
     title: str | None = None
+    query_id: str | None = None
+    document_id: str | None = None
 
     @property
     def used(self) -> list[str]:
         """All of them."""
-        return [name for name in (self.query, self.document, *self.negatives, self.score, self.title) if name]
+        others = (self.score, self.title, self.query_id, self.document_id)
+        return [self.query, self.document, *self.negatives, *(name for name in others if name)]
 
 
 def recognise_columns(names: Sequence[str], given: Mapping[str, str | Sequence[str]] | None, source: str) -> Columns:
@@ -62,16 +68,16 @@ def recognise_columns(names: Sequence[str], given: Mapping[str, str | Sequence[s
 
     Args:
         names: The columns that the table has.
-        given: Role ("query", "document", "negative", "score", "title") -> column, for those whose name says
-            something else; "negative" takes a list too. Roles that are not given are recognised.
+        given: Role ("query", "document", "negative", "score", "title", "query_id", "document_id") -> column, for those
+            whose name says something else; "negative" takes a list too. Roles that are not given are recognised.
         source: The file, for the error.
 
     Raises:
         DataError: No query or no document column is recognised, or a given one is not there.
 
     Example:
-        >>> recognise_columns(["Question", "answer", "hard_negative_1", "id"], None, "a.csv")
-        Columns(query='Question', document='answer', negatives=('hard_negative_1',), score=None, title=None)
+        >>> recognise_columns(["Question", "answer", "hard_negative_1", "qid", "id"], None, "a.csv").used
+        ['Question', 'answer', 'hard_negative_1', 'qid']
         >>> recognise_columns(["x", "chunk"], {"query": "x"}, "a.csv").query
         'x'
     """
@@ -85,7 +91,7 @@ def recognise_columns(names: Sequence[str], given: Mapping[str, str | Sequence[s
     negatives = told.get("negative") or tuple(name for name in names if _is_negative(name) and name in free.values())
     if missing := [role for role in ("query", "document") if role not in chosen]:
         raise DataError(_missing_text(names, missing, source))
-    return Columns(chosen["query"], chosen["document"], negatives, chosen.get("score"), chosen.get("title"))
+    return Columns(negatives=negatives, **chosen)
 
 
 def _is_negative(name: str) -> bool:

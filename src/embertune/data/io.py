@@ -37,12 +37,13 @@ def load_dataset(
 
     A column is recognised by its name, whatever its case: query, question, anchor, …; document, chunk, passage,
     positive, context, answer, text, …; negative, negatives, hard_negative, negative_1, …; similarity, score, label;
-    doc1 and doc2. What was recognised, merged and skipped is told in the `notes` of the data set.
+    doc1 and doc2; query_id, document_id. What was recognised, merged and skipped is told in the `notes` of the data
+    set.
 
     Args:
         source: A path, or a DataFrame.
         columns: Role -> column, where a name is not recognised: ``{"query": "my question"}``. Roles are query,
-            document, negative, score and title.
+            document, negative, score, title, query_id and document_id.
         name: What reports call the data set; the name of the file or folder if not given.
 
     Raises:

@@ -6,12 +6,13 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from embertune._optional import require
-from embertune.data.builder import DatasetBuilder, as_grade, as_text, examples
+from embertune.data.builder import DatasetBuilder, as_grade, as_id, as_text, examples
 from embertune.data.columns import Columns, recognise_columns
 from embertune.data.document import Document
+from embertune.data.ids import settle_ids, unnamed
 from embertune.data.lines import read_json, read_json_lines, read_lines
 from embertune.errors import DataError
 
@@ -22,6 +23,7 @@ __all__ = ["SUFFIXES", "Table", "build", "is_frame", "read_table", "table_of_fra
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 
+_QUERIES, _DOCUMENTS = ("query", "queries"), ("document", "documents")
 _LONGEST_FIELD = 2**31 - 1  # csv refuses fields above 128 KiB unless told; contracts and books are longer
 
 
@@ -44,7 +46,8 @@ def build(tables: Sequence[tuple[str, Table]], columns: Mapping[str, str | Seque
     """Make one data set of one or several tables.
 
     A cell of documents may hold a list of them (FlagEmbedding's ``pos`` and ``neg``). A score column gives the
-    grade of the document; without one it is 1. Negatives have grade 0.
+    grade of the document; without one it is 1. Negatives have grade 0. Columns of ids give the ids, where each names
+    one text only; a text without one gets an id that no other has.
 
     Args:
         tables: The part ("train", "dev", "test" or nothing) and the table.
@@ -61,55 +64,108 @@ def build(tables: Sequence[tuple[str, Table]], columns: Mapping[str, str | Seque
     """
     from embertune.data.dataset import Dataset
 
-    builder = DatasetBuilder(tables[0][1].unit)
     notes: dict[str, None] = {}
+    rows: list[_Row] = []
     for part, table in tables:
         found = recognise_columns(table.columns, columns, table.source)
         notes[_columns_note(found, table.columns)] = None
         for number, row in table.rows:
-            place = f"{table.source} {table.unit} {number}"
-            query = as_text(row.get(found.query), f"{place}: column {found.query!r}")
-            builder.add(number if len(tables) == 1 else f"{number} of {part}", query, _judged(row, found, place), part)
-    fields = builder.finish(tables[0][1].source if len(tables) == 1 else f"{len(tables)} files")
-    fields["notes"] = (*notes, *fields["notes"])
+            at = number if len(tables) == 1 else f"{number} of {part}"
+            rows.append(_read_row(row, found, f"{table.source} {table.unit} {number}", at, part))
+    source = tables[0][1].source if len(tables) == 1 else f"{len(tables)} files"
+    settled = _settle(rows, columns or {}, source)
+    builder = DatasetBuilder(tables[0][1].unit, query_ids=settled.queries, document_ids=settled.documents)
+    for one in rows:
+        builder.add(one.place, one.query, [(judged.document, judged.grade) for judged in one.judged], one.part)
+    fields = builder.finish(source)
+    unnamed_notes = (
+        *unnamed(fields["queries"], settled.queries, _QUERIES),
+        *unnamed(fields["corpus"], settled.documents, _DOCUMENTS),
+    )
+    fields["notes"] = (*notes, *fields["notes"], *settled.notes, *unnamed_notes)
     return Dataset(name=name, **fields)
 
 
-def _judged(row: Mapping[str, Any], columns: Columns, place: str) -> list[tuple[Document, float]]:
-    title = as_text(row.get(columns.title), f"{place}: column {columns.title!r}") if columns.title else ""
-    positives = [
-        Document(text, title) for text in _texts(row.get(columns.document), f"{place}: column {columns.document!r}")
-    ]
+class _Judged(NamedTuple):
+    document: Document
+    grade: float
+    document_id: str
+
+
+class _Row(NamedTuple):
+    place: int | str
+    part: str
+    query: str
+    query_id: str
+    judged: list[_Judged]
+
+
+class _Settled(NamedTuple):
+    queries: dict[str, str]
+    documents: dict[Document, str]
+    notes: list[str]
+
+
+def _settle(rows: Sequence[_Row], told: Mapping[str, Any], source: str) -> _Settled:
+    named = ((row.query, row.query_id) for row in rows)
+    queries, notes = settle_ids(named, kind=_QUERIES, is_told="query_id" in told, source=source)
+    judged = ((one.document, one.document_id) for row in rows for one in row.judged if one.document.content)
+    documents, more = settle_ids(judged, kind=_DOCUMENTS, is_told="document_id" in told, source=source)
+    return _Settled(queries, documents, notes + more)
+
+
+def _read_row(row: Mapping[str, Any], columns: Columns, source: str, place: int | str, part: str) -> _Row:
+    query = as_text(row.get(columns.query), f"{source}: column {columns.query!r}").strip()
+    query_id = _id_of(row.get(columns.query_id), f"{source}: column {columns.query_id!r}") if columns.query_id else ""
+    return _Row(place, part, query, query_id, _judged(row, columns, source))
+
+
+def _judged(row: Mapping[str, Any], columns: Columns, place: str) -> list[_Judged]:
+    title = as_text(row.get(columns.title), f"{place}: column {columns.title!r}").strip() if columns.title else ""
+    positives = _texts(row.get(columns.document), f"{place}: column {columns.document!r}")
     # Negatives alone teach nothing, so a row without its document is an empty row; a title alone is no document.
-    if not any(document.text.strip() for document in positives):
+    if not any(text for text, _ in positives):
         return []
+    if columns.document_id:
+        ids = _ids_of(row.get(columns.document_id), len(positives), f"{place}: column {columns.document_id!r}")
+        positives = [(text, identifier) for (text, _), identifier in zip(positives, ids, strict=True)]
     grade = 1.0
     if columns.score:
         grade = as_grade(row.get(columns.score), f"{place}: column {columns.score!r}")
     negatives = [
-        Document(text)
+        _Judged(Document(text), 0.0, identifier)
         for column in columns.negatives
-        for text in _texts(row.get(column), f"{place}: column {column!r}")
+        for text, identifier in _texts(row.get(column), f"{place}: column {column!r}")
     ]
-    return [*((document, grade) for document in positives), *((document, 0.0) for document in negatives)]
+    return [*(_Judged(Document(text, title), grade, identifier) for text, identifier in positives), *negatives]
 
 
-def _texts(cell: Any, place: str) -> list[str]:
-    """The texts of a cell: one, or a list of them (numpy arrays come out of Parquet)."""
-    if isinstance(cell, str) or cell is None:
-        return [as_text(cell, place)]
+def _texts(cell: Any, place: str) -> list[tuple[str, str]]:
+    """The texts of a cell, each with its id or none: one, or a list of them (numpy arrays come out of Parquet)."""
+    return [_text_of(item, place) for item in _listed(cell)]
+
+
+def _listed(cell: Any) -> Sequence[Any]:
     if hasattr(cell, "tolist"):
         cell = cell.tolist()
-    if isinstance(cell, (list, tuple)):
-        return [_text_of(item, place) for item in cell]
-    return [as_text(cell, place)]
+    return cell if isinstance(cell, (list, tuple)) else [cell]
 
 
-def _text_of(item: Any, place: str) -> str:
+def _text_of(item: Any, place: str) -> tuple[str, str]:
     # Tevatron's lists hold {"docid", "title", "text"}.
     if isinstance(item, Mapping) and "text" in item:
-        return as_text(item["text"], place)
-    return as_text(item, place)
+        return as_text(item["text"], place).strip(), _id_of(item.get("docid"), f"{place}: 'docid'")
+    return as_text(item, place).strip(), ""
+
+
+def _ids_of(cell: Any, expected: int, place: str) -> list[str]:
+    ids = [_id_of(item, place) for item in _listed(cell)]
+    # One id beside a list of documents names none of them.
+    return ids if len(ids) == expected else [""] * expected
+
+
+def _id_of(cell: Any, place: str) -> str:
+    return as_id(cell, place).strip() if as_text(cell, place) else ""
 
 
 def _columns_note(columns: Columns, present: Sequence[str]) -> str:
@@ -118,8 +174,8 @@ def _columns_note(columns: Columns, present: Sequence[str]) -> str:
         roles.append(f"negatives = {examples(columns.negatives)}")
     if columns.score:
         roles.append(f"grade = {columns.score!r}")
-    if columns.title:
-        roles.append(f"title = {columns.title!r}")
+    others = (("title", columns.title), ("query id", columns.query_id), ("document id", columns.document_id))
+    roles += [f"{role} = {column!r}" for role, column in others if column]
     unused = [name for name in present if name not in columns.used]
     return f"Columns: {', '.join(roles)}" + (f"; not used: {examples(unused, 8)}." if unused else ".")
 
