@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,10 +12,11 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from embertune.adapters.gate import Gate
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.errors import ConfigError, DataError, NotFittedError
 
-__all__ = ["Adapter", "Side", "TrainingPairs", "check_pairs"]
+__all__ = ["ADAPTER_TYPES", "Adapter", "Side", "TrainingPairs", "check_pairs"]
 
 Side = Literal["query", "document"]
 
@@ -78,10 +80,16 @@ class Adapter(ABC):
     """A map applied to frozen embeddings, with scikit-learn's contract.
 
     The constructor stores, `fit` checks and learns, learned attributes end in ``_``. What `fit`
-    learned is `tensors`: named float32 arrays that numpy alone can apply.
+    learned is `tensors`: named arrays that numpy alone can apply. An embedding x comes out as
+    ``normalize(x + w (f(x) - x))``: f is what was learned, w is `strength`, times the weight that the
+    `gate` gives to a query.
+
+    A class of your own is saved and loaded like ours once its module is imported: its `type` is its name.
 
     Attributes:
         type: The name of the class in config.json.
+        strength: How much of what was learned is applied: 0 is the frozen encoder, 1 is as trained.
+        gate: Gives queries unlike the training queries the frozen encoder's behaviour back.
         encoder: The specification of the encoder whose embeddings it was fitted on, if known.
         attachments: Text files that belong to it and are saved beside it, by name.
 
@@ -93,13 +101,26 @@ class Adapter(ABC):
     """
 
     type: ClassVar[str]
+    strength: float = 1.0
+    gate: Gate | None = None
     encoder: Mapping[str, Any] | None = None
     attachments: Mapping[str, str] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Make the class known by its `type`, so that its artefacts can be loaded."""
+        super().__init_subclass__(**kwargs)
+        if "type" in cls.__dict__:
+            ADAPTER_TYPES[cls.type] = cls
 
     @property
     @abstractmethod
     def dimension(self) -> int | None:
         """Dimension of the embeddings it takes; None takes any."""
+
+    @property
+    def output_dimension(self) -> int | None:
+        """Dimension of the embeddings it gives; None gives what it takes."""
+        return self.dimension
 
     @abstractmethod
     def fit(self, queries: Any, documents: Any, *, pairs: Any = None) -> Self:
@@ -110,8 +131,8 @@ class Adapter(ABC):
         """Whether embeddings of this side come out different from how they went in."""
 
     @abstractmethod
-    def tensors(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Give what was learned, by name.
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """Give what was learned, by name: arrays that safetensors can hold.
 
         Raises:
             NotFittedError: `fit` was not called.
@@ -119,12 +140,21 @@ class Adapter(ABC):
 
     @classmethod
     @abstractmethod
-    def from_tensors(cls, tensors: Mapping[str, npt.NDArray[np.float32]], params: Mapping[str, Any]) -> Self:
-        """Build a fitted adapter from what `tensors` and `get_params` gave."""
+    def from_tensors(cls, tensors: Mapping[str, npt.NDArray[Any]], params: Mapping[str, Any]) -> Self:
+        """Build a fitted adapter from what `tensors` and `to_config` gave.
+
+        Raises:
+            ConfigError: A parameter is impossible.
+            DataError: The arrays do not fit together, or hold values that are not finite.
+        """
 
     @abstractmethod
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
-        """Map checked embeddings (n, d) of a side that `changes`."""
+        """Map checked embeddings (n, d) of a side that `changes`, at full strength, to rows of length 1."""
+
+    def _frozen(self, vectors: Vectors, side: Side) -> Vectors:
+        """Give embeddings as they are at strength 0, rows of length 1."""
+        return normalize(vectors)
 
     def transform(self, vectors: Any, side: Side = "query") -> Vectors:
         """Map embeddings.
@@ -149,7 +179,45 @@ class Adapter(ABC):
                 f"These embeddings have {array.shape[1]} dimensions; this adapter was fitted on {dimension}. "
                 "Use the encoder that it was fitted on."
             )
-        return self._map(array, side) if self.changes(side) else array
+        if not self.changes(side):
+            return array
+        mapped = self._map(array, side)
+        if self.strength == 1 and (self.gate is None or side == "document"):
+            return mapped
+        weight: Any = np.float32(self.strength)
+        if self.gate is not None and side == "query":
+            weight = weight * self.gate.weights(array)[:, None]
+        frozen = self._frozen(array, side)
+        return normalize(frozen + weight * (mapped - frozen))
+
+    def scaled(self, strength: float) -> Self:
+        """Give a copy that applies more or less of what was learned; the arrays are shared.
+
+        Args:
+            strength: 0 is the frozen encoder, 1 is as trained. It is not relative: ``a.scaled(0.5).scaled(1)`` is as
+                trained.
+
+        Raises:
+            ConfigError: Not a number from 0 to 1.
+
+        Example:
+            >>> from embertune.adapters.linear import LinearAdapter
+            >>> adapter = LinearAdapter(pull=0.01).fit(np.eye(2), np.eye(2)[::-1])
+            >>> bool(np.allclose(adapter.scaled(0).transform(np.eye(2)), np.eye(2)))
+            True
+        """
+        if not 0 <= strength <= 1:
+            raise ConfigError(f"strength must be from 0 (the frozen encoder) to 1 (as trained), got {strength}")
+        return self._with(strength=float(strength))
+
+    def gated(self, gate: Gate | None) -> Self:
+        """Give a copy with a gate, or with none; the arrays are shared."""
+        return self._with(gate=gate)
+
+    def _with(self, **changes: Any) -> Self:
+        other = copy.copy(self)
+        other.__dict__.update(changes)
+        return other
 
     def save(self, folder: str | Path) -> Path:
         """Write the artefact: a folder with config.json, adapter.safetensors and its attachments.
@@ -168,6 +236,10 @@ class Adapter(ABC):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Give the constructor's arguments, as scikit-learn expects."""
         return {name: getattr(self, name) for name in self.param_names()}
+
+    def to_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments as JSON-able values, for config.json."""
+        return self.get_params()
 
     def set_params(self, **params: Any) -> Self:
         """Change constructor arguments.
@@ -191,3 +263,7 @@ class Adapter(ABC):
 
     def _not_fitted(self) -> NotFittedError:
         return NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(queries, documents) first.")
+
+
+ADAPTER_TYPES: dict[str, type[Adapter]] = {}
+"""Every class of adapter that is imported, by its `type`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, Side, check_pairs
@@ -39,12 +38,12 @@ class IdentityAdapter(Adapter):
         """Tell that neither side changes."""
         return False
 
-    def tensors(self) -> dict[str, npt.NDArray[np.float32]]:
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Give no array: nothing was learned."""
         return {}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, npt.NDArray[np.float32]], params: Mapping[str, Any]) -> Self:
+    def from_tensors(cls, tensors: Mapping[str, npt.NDArray[Any]], params: Mapping[str, Any]) -> Self:
         """Build it; both arguments are empty."""
         return cls()
 

@@ -147,7 +147,7 @@ class LinearAdapter(Adapter):
         """Tell whether this side is mapped."""
         return side == "query" or self.side == "both"
 
-    def tensors(self) -> dict[str, npt.NDArray[np.float32]]:
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Give W per side: "query" (d, d) and, with side="both", "document" (d, d)."""
         if not hasattr(self, "coef_"):
             raise self._not_fitted()
@@ -157,7 +157,7 @@ class LinearAdapter(Adapter):
         return found
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, npt.NDArray[np.float32]], params: Mapping[str, Any]) -> Self:
+    def from_tensors(cls, tensors: Mapping[str, npt.NDArray[Any]], params: Mapping[str, Any]) -> Self:
         """Build a fitted adapter from W per side and the constructor's arguments.
 
         Raises:

@@ -1,0 +1,80 @@
+"""Which queries an adapter is for: one unlike those it learned from gets the frozen encoder's behaviour back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embertune.core.random import generator
+from embertune.core.search import top_k
+from embertune.core.vectors import Vectors, as_vectors, normalize
+from embertune.errors import DataError
+
+__all__ = ["Gate"]
+
+# Each query is looked up among the kept ones, so these bound its cost.
+_MOST_KEPT = 2048
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A weight per query, from 0 (nothing like the training queries) to 1 (like them).
+
+    The weight is a linear ramp on the mean cosine to the nearest training queries.
+
+    Attributes:
+        queries: (k, d) training queries, rows of length 1.
+        low: At this mean cosine and below the weight is 0.
+        high: At this and above it is 1.
+        neighbours: How many nearest training queries are averaged.
+
+    Example:
+        >>> queries = np.array([[1, 0, 0], [1, 0.1, 0], [1, 0, 0.1], [0.9, 0.1, 0.1]], dtype=np.float32)
+        >>> Gate.fit(queries).weights([[1, 0, 0], [0, 0, 1]]).tolist()
+        [1.0, 0.0]
+    """
+
+    queries: Vectors
+    low: float
+    high: float
+    neighbours: int = 3
+
+    @classmethod
+    def fit(
+        cls, queries: Any, *, neighbours: int = 3, closed: float = 0.01, opened: float = 0.1, seed: int = 0
+    ) -> Gate:
+        """Learn where the training queries lie.
+
+        Args:
+            queries: (n, d), at least two.
+            neighbours: How many nearest are averaged, at most n - 1.
+            closed: The share of training queries which, had they been left out, would be given weight 0.
+            opened: The share which would be given less than 1.
+            seed: For the draw of the queries that are kept, where there are more than 2048.
+
+        Raises:
+            DataError: Fewer than two queries, or shares that do not rise.
+        """
+        rows = normalize(as_vectors(queries, "queries"))
+        if len(rows) < 2 or not 0 <= closed <= opened <= 1:
+            raise DataError(
+                f"A gate was asked for from {len(rows)} queries with shares {closed} and {opened}. "
+                "Expected two queries or more, and 0 <= closed <= opened <= 1."
+            )
+        if len(rows) > _MOST_KEPT:
+            rows = rows[np.sort(generator(seed, "gate").choice(len(rows), _MOST_KEPT, replace=False))]
+        count = min(neighbours, len(rows) - 1)
+        _, cosines = top_k(rows, rows, count + 1)
+        # The nearest of all is the query itself.
+        near = cosines[:, 1:].mean(axis=1)
+        low, high = (float(value) for value in np.quantile(near, [closed, opened]))
+        return cls(rows, low, high, count)
+
+    def weights(self, queries: Any) -> npt.NDArray[np.float32]:
+        """Weigh queries (n, d) -> (n,)."""
+        _, cosines = top_k(normalize(as_vectors(queries, "queries")), self.queries, self.neighbours)
+        span = max(self.high - self.low, 1e-6)
+        return np.asarray(np.clip((cosines.mean(axis=1) - self.low) / span, 0, 1), dtype=np.float32)
