@@ -125,7 +125,7 @@ def test_no_batch_repeats_a_positive(candidates):
     """
     queries, documents = draw(0, 9, 5), draw(1, 12, 5)
     pairs = np.array([[q, d] for q in range(9) for d in sorted({q % 4, (q + 2) % 4, q})])
-    objective = InfoNCE(queries, documents, pairs, candidates, None, 0.05, ("query",))
+    objective = InfoNCE(queries=queries, documents=documents, pairs=pairs, candidates=candidates, temperature=0.05)
     value, _ = objective.value_and_gradient(np.zeros(25, dtype=np.float32), pull=0.1)
     assert value == pytest.approx(by_hand(queries, documents, pairs.tolist(), candidates.tolist(), 0.05), rel=1e-5)
     rows = documents[[0, 1, 0, 0, 1]]
@@ -142,7 +142,10 @@ def test_negatives_are_query_document_pairs_and_never_positives():
     assert {tuple(pair) for pair in training.pairs.tolist()} == {(q, d) for q in range(6) for d in (q, q + 1)}
     # Were a positive or another query among the negatives of a pair, the loss would be another one.
     everything = np.arange(len(training.documents))
-    objective = InfoNCE(training.queries, training.documents, training.pairs, everything, None, 0.05, ("query",))
+    objective = InfoNCE(
+        queries=training.queries, documents=training.documents, pairs=training.pairs, candidates=everything,
+        temperature=0.05,
+    )  # fmt: skip
     value, _ = objective.value_and_gradient(np.zeros(25, dtype=np.float32), pull=0.1)
     expected = by_hand(queries, training.documents, training.pairs.tolist(), everything.tolist(), 0.05)
     assert value == pytest.approx(expected, rel=1e-5)

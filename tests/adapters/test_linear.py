@@ -93,13 +93,15 @@ def test_a_path_warm_starts_and_ends_near_a_cold_start():
 def test_scikit_learn_contract():
     adapter = LinearAdapter("both", pull=0.3)
     assert adapter.get_params() == {
-        "side": "both", "rank": None, "pull": 0.3, "temperature": 0.05, "max_steps": 40,
-        "max_candidates": 4096, "seed": 0,
+        "side": "both", "maps": "separate", "form": "full", "rank": None, "pull": 0.3, "temperature": 0.05,
+        "max_steps": 40, "max_candidates": 4096, "seed": 0,
     }  # fmt: skip
     assert adapter.set_params(pull=0.5).pull == 0.5
     queries, documents = rotated()
     assert adapter.fit(queries, documents) is adapter
-    with pytest.raises(ConfigError, match=re.escape("LinearAdapter has no parameter alpha. It has: side, rank, pull,")):
+    with pytest.raises(
+        ConfigError, match=re.escape("LinearAdapter has no parameter alpha. It has: side, maps, form, rank, pull,")
+    ):
         adapter.set_params(alpha=1)
 
 
@@ -137,3 +139,53 @@ def test_another_dimension_is_refused():
     adapter = LinearAdapter().fit(*rotated())
     with pytest.raises(DataError, match=re.escape("These embeddings have 3 dimensions; this adapter was fitted on 8.")):
         adapter.transform(np.eye(3))
+
+
+def test_one_shared_map_is_applied_to_both_sides():
+    queries, documents = rotated()
+    adapter = LinearAdapter("both", maps="shared", pull=0.03).fit(queries, documents)
+    np.testing.assert_array_equal(adapter.coef_, adapter.document_coef_)
+    np.testing.assert_array_equal(adapter.transform(queries), adapter.transform(queries, "document"))
+
+
+def test_a_query_map_after_the_shared_one_starts_from_it_and_fits_better():
+    queries, documents = rotated()
+    training = check_pairs(queries, documents)
+    shared = next(LinearAdapter("both", maps="shared").fit_path(training, [0.1]))
+    after = next(LinearAdapter("both", maps="shared-then-query").fit_path(training, [0.1]))
+    np.testing.assert_array_equal(after.document_coef_, shared.document_coef_)
+    assert np.abs(after.coef_ - shared.coef_).max() > 1e-3
+    stayed = LinearAdapter("both", maps="shared-then-query", max_steps=1)
+    assert hits(after, queries, documents) >= hits(shared, queries, documents)
+    # A strong pull leaves the second map where it started.
+    strong = next(stayed.fit_path(training, [1e7]))
+    np.testing.assert_allclose(strong.coef_, strong.document_coef_, atol=1e-4)
+
+
+def test_a_diagonal_map_finds_the_dimensions_that_count():
+    rng = np.random.default_rng(0)
+    documents = normalize(rng.normal(size=(80, 8)).astype(np.float32))
+    queries = documents.copy()
+    queries[:, 4:] = rng.normal(size=(80, 4))  # says nothing of the answer
+    adapter = LinearAdapter(form="diagonal", pull=0.001).fit(queries, documents)
+    weights = np.diag(adapter.matrix)
+    assert weights[:4].min() > 3 * np.abs(weights[4:]).max()
+    assert np.count_nonzero(adapter.coef_ - np.diag(np.diag(adapter.coef_))) == 0
+    assert adapter.tensors()["query"].shape == (8,)
+
+
+@pytest.mark.parametrize("maps", ["separate", "shared", "shared-then-query"])
+def test_a_low_rank_map_equals_the_matrix_that_it_stands_for(maps):
+    queries, documents = rotated()
+    adapter = LinearAdapter("both", maps=maps, rank=3, pull=0.03).fit(queries, documents)
+    assert {name: array.shape for name, array in adapter.tensors().items()} == {
+        "query": (3, 3), "document": (3, 3), "basis": (8, 3),
+    }  # fmt: skip
+    for side, coef in (("query", adapter.coef_), ("document", adapter.document_coef_)):
+        assert np.linalg.matrix_rank(coef, tol=1e-4) == 3
+        np.testing.assert_allclose(adapter.transform(queries, side), normalize(queries + queries @ coef), atol=1e-5)
+
+
+def test_diagonal_and_rank_exclude_each_other():
+    with pytest.raises(ConfigError, match=re.escape("rank must be None with form='diagonal', got 3")):
+        LinearAdapter(form="diagonal", rank=3).fit(np.eye(4), np.eye(4))

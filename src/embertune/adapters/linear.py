@@ -1,8 +1,9 @@
-"""One residual linear map per adapted side, trained by InfoNCE from the identity."""
+"""Residual linear maps, one for queries or for both sides, trained by InfoNCE from the identity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
@@ -18,6 +19,8 @@ from embertune.errors import ConfigError, DataError
 
 __all__ = ["LinearAdapter"]
 
+Maps = Literal["separate", "shared", "shared-then-query"]
+
 
 class LinearAdapter(Adapter):
     """Map ``x`` to ``normalize(x + x W)``, with W fitted by InfoNCE and pulled to zero.
@@ -25,10 +28,13 @@ class LinearAdapter(Adapter):
     Training starts at W = 0, the identity, so a strong pull gives the frozen encoder back.
 
     Args:
-        side: "query" leaves stored documents alone; "both" learns one map per side, so stored
+        side: "query" leaves stored documents alone; "both" maps them too, so stored
             vectors have to be transformed once (not embedded again).
-        rank: Learn within this many principal directions of the training vectors, which is quicker and
-            steadier with few pairs; None learns in all of space.
+        maps: With side="both": "separate" learns one W per side, "shared" one for both, "shared-then-query" a
+            shared one and then another for queries, started from it.
+        form: "full", or "diagonal": one factor per dimension.
+        rank: Learn within this many principal directions of the training vectors, ``W = V B V'``, which is quicker
+            to learn and to apply and steadier with few pairs; None learns in all of space.
         pull: Strength of the pull to the identity (the factor of ``||W||² / 2``).
         temperature: Of the softmax over cosines; scale = 1 / temperature.
         max_steps: The most L-BFGS steps.
@@ -38,7 +44,7 @@ class LinearAdapter(Adapter):
 
     Attributes:
         coef_: W of the query side (d, d).
-        document_coef_: W of the document side (d, d); only with side="both".
+        document_coef_: W of the document side (d, d); zeros with side="query".
         losses_: The objective after every step.
 
     Example:
@@ -53,10 +59,12 @@ class LinearAdapter(Adapter):
 
     type: ClassVar[str] = "linear"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the adapter is, as scikit-learn has it
         self,
         side: Literal["query", "both"] = "query",
         *,
+        maps: Maps = "separate",
+        form: Literal["full", "diagonal"] = "full",
         rank: int | None = None,
         pull: float = 0.1,
         temperature: float = 0.05,
@@ -65,6 +73,8 @@ class LinearAdapter(Adapter):
         seed: int = 0,
     ) -> None:
         self.side = side
+        self.maps = maps
+        self.form = form
         self.rank = rank
         self.pull = pull
         self.temperature = temperature
@@ -75,16 +85,24 @@ class LinearAdapter(Adapter):
     @property
     def dimension(self) -> int | None:
         """Dimension of the embeddings it was fitted on."""
-        if not hasattr(self, "coef_"):
-            raise self._not_fitted()
-        return len(self.coef_)
+        learned = self._learned()
+        return len(learned["query"] if learned.basis is None else learned.basis)
+
+    @property
+    def coef_(self) -> Vectors:
+        """W of the query side (d, d)."""
+        return self._learned().matrix("query")
+
+    @property
+    def document_coef_(self) -> Vectors:
+        """W of the document side (d, d); zeros with side="query"."""
+        return self._learned().matrix("document")
 
     @property
     def matrix(self) -> Vectors:
         """I + W of the query side (d, d): a query row times this, scaled to length 1, is the adapted query."""
-        if not hasattr(self, "coef_"):
-            raise self._not_fitted()
-        return np.asarray(np.eye(len(self.coef_), dtype=np.float32) + self.coef_)
+        coef = self.coef_
+        return np.asarray(np.eye(len(coef), dtype=np.float32) + coef)
 
     def fit(self, queries: Any, documents: Any, *, pairs: Any = None) -> Self:
         """Learn the map from queries and the documents that answer them.
@@ -98,8 +116,7 @@ class LinearAdapter(Adapter):
             ConfigError: A parameter is impossible.
             DataError: The arrays do not fit together.
         """
-        self._check([self.pull])
-        (fitted,) = self._path(check_pairs(queries, documents, pairs), [self.pull])
+        (fitted,) = self.fit_path(check_pairs(queries, documents, pairs), [self.pull])
         self.__dict__.update(fitted.__dict__)
         return self
 
@@ -117,78 +134,108 @@ class LinearAdapter(Adapter):
             A fitted copy per pull; its arrays are its own.
         """
         self._check(pulls)
-        yield from self._path(training, pulls, basis)
+        if basis is None and self.rank is not None and self.rank < training.queries.shape[1]:
+            basis = principal_directions(training.queries, training.documents, self.rank)
+        objective = self._objective(training, basis)
+        point = np.zeros(int(np.prod(objective.shape)), dtype=np.float32)
+        extra = np.zeros_like(point)
+        for pull in pulls:
+            minimum = self._minimize(objective, point, pull)
+            point, losses = minimum.x, minimum.losses
+            maps = objective.maps(point)
+            if self.maps == "shared-then-query" and self.side == "both":
+                after = _after(objective, maps["document"])
+                minimum = self._minimize(after, extra, pull)
+                extra, losses = minimum.x, losses + minimum.losses
+                maps["query"] = after.maps(extra)["query"]
+            tensors = {side: inner.copy() for side, inner in maps.items()}
+            if basis is not None:
+                tensors["basis"] = basis
+            fitted = self.from_tensors(tensors, {**self.get_params(), "pull": pull})
+            fitted.losses_ = losses
+            yield fitted
 
-    def _path(
-        self, training: TrainingPairs, pulls: Sequence[float], basis: Vectors | None = None
-    ) -> Iterator[LinearAdapter]:
-        sides: tuple[str, ...] = ("query", "document") if self.side == "both" else ("query",)
+    def _objective(self, training: TrainingPairs, basis: Vectors | None) -> InfoNCE:
         count = len(training.documents)
         candidates = np.arange(count)
         if count > self.max_candidates:
             drawn = generator(self.seed, "candidates").choice(count, self.max_candidates, replace=False)
             candidates = np.sort(drawn)
-        if basis is None and self.rank is not None and self.rank < training.queries.shape[1]:
-            basis = principal_directions(training.queries, training.documents, self.rank)
-        objective = InfoNCE(
-            training.queries, training.documents, training.pairs, candidates, basis, self.temperature, sides
+        return InfoNCE(
+            queries=training.queries,
+            documents=training.documents,
+            pairs=training.pairs,
+            candidates=candidates,
+            temperature=self.temperature,
+            sides=("query", "document") if self.side == "both" else ("query",),
+            basis=basis,
+            shared=self.side == "both" and self.maps != "separate",
+            diagonal=self.form == "diagonal",
         )
-        point = np.zeros(int(np.prod(objective.shape)), dtype=np.float32)
-        for pull in pulls:
-            minimum = minimize(
-                partial(objective.value_and_gradient, pull=pull), point, max_steps=self.max_steps, tolerance=1e-3
-            )
-            point = minimum.x
-            fitted = self.from_tensors(objective.expand(point), {**self.get_params(), "pull": pull})
-            fitted.losses_ = minimum.losses
-            yield fitted
+
+    def _minimize(self, objective: InfoNCE, start: npt.NDArray[np.float32], pull: float) -> Any:
+        value_and_gradient = partial(objective.value_and_gradient, pull=pull)
+        return minimize(value_and_gradient, start, max_steps=self.max_steps, tolerance=1e-3)
 
     def changes(self, side: Side) -> bool:
         """Tell whether this side is mapped."""
         return side == "query" or self.side == "both"
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        """Give W per side: "query" (d, d) and, with side="both", "document" (d, d)."""
-        if not hasattr(self, "coef_"):
-            raise self._not_fitted()
-        found = {"query": self.coef_}
-        if self.side == "both":
-            found["document"] = self.document_coef_
-        return found
+        """Give W per side, "query" and, with side="both", "document": (d, d), or (d,) if diagonal.
+
+        With a rank, B (r, r) per side, and "basis", V (d, r).
+        """
+        learned = self._learned()
+        return dict(learned.inner) if learned.basis is None else {**learned.inner, "basis": learned.basis}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, npt.NDArray[Any]], params: Mapping[str, Any]) -> Self:
-        """Build a fitted adapter from W per side and the constructor's arguments.
+        """Build a fitted adapter from what `tensors` gave and the constructor's arguments.
 
         Raises:
             ConfigError: A parameter is impossible.
-            DataError: A matrix is not square and finite, or the two differ in dimension.
+            DataError: An array has the wrong shape or values that are not finite.
         """
         adapter = cls(**params)
         adapter._check([adapter.pull])
-        adapter.coef_ = tensors["query"]
-        shapes = {"query": (len(adapter.coef_), len(adapter.coef_))}
-        if adapter.side == "both":
-            adapter.document_coef_ = tensors["document"]
-            shapes["document"] = shapes["query"]
-        for side, shape in shapes.items():
-            if tensors[side].shape != shape:
-                raise DataError(f"the {side} matrix has shape {tensors[side].shape}, expected {shape}")
-            if not np.isfinite(tensors[side]).all():
-                raise DataError(f"the {side} matrix holds NaN or infinite values")
+        basis = tensors.get("basis")
+        sides = ("query", "document") if adapter.side == "both" else ("query",)
+        inner = {side: tensors[side] for side in sides}
+        size = inner["query"].shape[-1:] if basis is None else basis.shape[-1:]
+        expected = size if adapter.form == "diagonal" else 2 * size
+        for side, array in inner.items():
+            if array.shape != expected:
+                raise DataError(f"the {side} matrix has shape {array.shape}, expected {expected}")
+        for name, array in tensors.items():
+            if not np.isfinite(array).all():
+                raise DataError(f"the {name} matrix holds NaN or infinite values")
+        adapter.learned_ = _Learned(inner, basis)
         return adapter
 
-    coef_: Vectors
-    document_coef_: Vectors
+    learned_: _Learned
     losses_: tuple[float, ...] = ()
 
+    def _learned(self) -> _Learned:
+        if not hasattr(self, "learned_"):
+            raise self._not_fitted()
+        return self.learned_
+
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
-        return normalize(vectors + vectors @ (self.coef_ if side == "query" else self.document_coef_))
+        return normalize(vectors + self._learned().residual(vectors, side))
 
     def _check(self, pulls: Sequence[float]) -> None:
-        problems = []
-        if self.side not in ("query", "both"):
-            problems.append(f"side must be 'query' or 'both', got {self.side!r}")
+        problems = [
+            f"{name} must be {' or '.join(map(repr, known))}, got {getattr(self, name)!r}"
+            for name, known in (
+                ("side", ("query", "both")),
+                ("maps", ("separate", "shared", "shared-then-query")),
+                ("form", ("full", "diagonal")),
+            )
+            if getattr(self, name) not in known
+        ]
+        if self.form == "diagonal" and self.rank is not None:
+            problems.append(f"rank must be None with form='diagonal', got {self.rank}")
         problems += [f"pull must be positive, got {pull}" for pull in pulls if not pull > 0]
         if not self.temperature > 0:
             problems.append(f"temperature must be positive, got {self.temperature}")
@@ -199,3 +246,35 @@ class LinearAdapter(Adapter):
         ]
         if problems:
             raise ConfigError(problems)
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """W per side, or B per side and the basis V of ``W = V B V'``."""
+
+    inner: Mapping[str, Vectors]
+    basis: Vectors | None
+
+    def __getitem__(self, side: str) -> Vectors:
+        return self.inner[side]
+
+    def residual(self, vectors: Vectors, side: str) -> Vectors:
+        """Give ``x W`` of embeddings (n, d)."""
+        inside = vectors if self.basis is None else vectors @ self.basis
+        inside = inside @ self.inner[side] if self.inner[side].ndim == 2 else inside * self.inner[side]
+        return np.asarray(inside if self.basis is None else inside @ self.basis.T)
+
+    def matrix(self, side: str) -> Vectors:
+        """Give W (d, d)."""
+        size = len(self.inner["query"] if self.basis is None else self.basis)
+        if side not in self.inner:
+            return np.zeros((size, size), dtype=np.float32)
+        return self.residual(np.eye(size, dtype=np.float32), side)
+
+
+def _after(objective: InfoNCE, document_map: Vectors) -> InfoNCE:
+    """Give the objective of queries alone, documents being mapped already and queries starting from the same map."""
+    learned = _Learned({"query": document_map}, objective.basis)
+    documents = objective.documents
+    mapped = normalize(documents + learned.residual(documents, "query"))
+    return replace(objective, documents=mapped, sides=("query",), shared=False, start=document_map)

@@ -5,14 +5,17 @@ from embertune.adapters.solvers.contrastive import InfoNCE, principal_directions
 from embertune.core.vectors import normalize
 
 
-def problem(seed=0, n=7, m=9, d=5, sides=("query",), candidates=None, temperature=0.1, rank=None):
+def problem(seed=0, n=7, m=9, d=5, sides=("query",), candidates=None, temperature=0.1, rank=None, **form):
     rng = np.random.default_rng(seed)
     queries = normalize(rng.normal(size=(n, d)).astype(np.float32))
     documents = normalize(rng.normal(size=(m, d)).astype(np.float32))
     pairs = np.array([(i, j) for i in range(n) for j in sorted(rng.choice(m, rng.integers(1, 4), replace=False))])
     chosen = np.arange(m) if candidates is None else np.asarray(candidates)
     basis = None if rank is None else principal_directions(queries, documents, rank)
-    return InfoNCE(queries, documents, pairs, chosen, basis, temperature, sides)
+    return InfoNCE(
+        queries=queries, documents=documents, pairs=pairs, candidates=chosen, basis=basis, temperature=temperature,
+        sides=sides, **form,
+    )  # fmt: skip
 
 
 def plain_loss(objective, maps):
@@ -33,19 +36,32 @@ def plain_loss(objective, maps):
     return float(np.mean(losses))
 
 
-@pytest.mark.parametrize("sides", [("query",), ("query", "document")])
+START = (0.3 * np.random.default_rng(9).normal(size=(5, 5))).astype(np.float32)
+FORMS = [
+    ("query", {}), ("document", {}), ("query document", {}), ("query document", {"shared": True}),
+    ("query document", {"diagonal": True}), ("query document", {"diagonal": True, "shared": True}),
+    ("query", {"start": START}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sides", "form"), FORMS)
 @pytest.mark.parametrize("candidates", [None, [0, 2, 3, 8]])
 @pytest.mark.parametrize("rank", [None, 3])
-def test_value_equals_the_formula_and_gradient_equals_finite_differences(sides, candidates, rank):
-    objective = problem(sides=sides, candidates=candidates, rank=rank)
+def test_value_equals_the_formula_and_gradient_equals_finite_differences(sides, form, candidates, rank):
+    sides, form = tuple(sides.split()), dict(form)
+    if "start" in form and rank:
+        form["start"] = form["start"][:rank, :rank]
+    objective = problem(sides=sides, candidates=candidates, rank=rank, **form)
     rng = np.random.default_rng(1)
     flat = (0.3 * rng.normal(size=np.prod(objective.shape))).astype(np.float32)
     pull = 0.07
 
     def reference(point):
         basis = np.eye(5) if objective.basis is None else objective.basis.astype(float)
-        inner = zip(sides, point.reshape(objective.shape), strict=True)
-        maps = {side: basis @ part @ basis.T for side, part in inner}
+        parts = list(point.reshape(objective.shape))
+        inner = zip(sides, [np.diag(part) if part.ndim == 1 else part for part in parts] * 2, strict=False)
+        inner = {side: part + form.get("start", 0) for side, part in inner}
+        maps = {side: basis @ part @ basis.T for side, part in inner.items()}
         return plain_loss(objective, maps) + pull / 2 * float(point @ point)
 
     value, gradient = objective.value_and_gradient(flat, pull)
@@ -60,7 +76,7 @@ def test_value_equals_the_formula_and_gradient_equals_finite_differences(sides, 
 def test_all_scores_equal_gives_the_logarithm_of_the_number_of_candidates():
     queries = np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (6, 1))
     pairs = np.column_stack([np.arange(6), np.arange(6)])
-    objective = InfoNCE(queries, queries, pairs, np.arange(6), None, 0.05, ("query",))
+    objective = InfoNCE(queries=queries, documents=queries, pairs=pairs, candidates=np.arange(6), temperature=0.05)
     value, _ = objective.value_and_gradient(np.zeros(4, dtype=np.float32), 0.0)
     assert value == pytest.approx(np.log(6), rel=1e-6)
 
@@ -68,7 +84,10 @@ def test_all_scores_equal_gives_the_logarithm_of_the_number_of_candidates():
 def test_a_query_whose_every_candidate_is_a_positive_has_loss_zero():
     documents = np.eye(3, dtype=np.float32)
     pairs = np.array([(0, 0), (0, 1), (0, 2)])
-    objective = InfoNCE(documents[:1], documents, pairs, np.arange(3), None, 0.05, ("query", "document"))
+    objective = InfoNCE(
+        queries=documents[:1], documents=documents, pairs=pairs, candidates=np.arange(3), temperature=0.05,
+        sides=("query", "document"),
+    )  # fmt: skip
     value, gradient = objective.value_and_gradient(np.zeros(18, dtype=np.float32), 0.0)
     assert value == pytest.approx(0, abs=1e-6)
     assert np.abs(gradient).max() < 1e-6
@@ -104,9 +123,8 @@ def test_loss_equals_multiple_negatives_ranking_of_sentence_transformers():
     rng = np.random.default_rng(3)
     queries, documents = (normalize(rng.normal(size=(8, 6)).astype(np.float32)) for _ in range(2))
     pairs = np.column_stack([np.arange(8), np.arange(8)])
-    value, _ = InfoNCE(queries, documents, pairs, np.arange(8), None, 0.05, ("query",)).value_and_gradient(
-        np.zeros(36, dtype=np.float32), 0.0
-    )
+    objective = InfoNCE(queries=queries, documents=documents, pairs=pairs, candidates=np.arange(8), temperature=0.05)
+    value, _ = objective.value_and_gradient(np.zeros(36, dtype=np.float32), 0.0)
     loss = MultipleNegativesRankingLoss(SentenceTransformer(modules=[torch.nn.Identity()]), scale=20)
     expected = loss.compute_loss_from_embeddings([torch.tensor(queries), torch.tensor(documents)], None)
     assert value == pytest.approx(float(expected), rel=1e-5)

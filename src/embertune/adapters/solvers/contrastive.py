@@ -40,7 +40,7 @@ def principal_directions(queries: Vectors, documents: Vectors, rank: int) -> Vec
     return np.ascontiguousarray(vectors[:, ::-1][:, :rank])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InfoNCE:
     """The contrastive objective of residual linear maps in a subspace, on one side or on both.
 
@@ -61,51 +61,63 @@ class InfoNCE:
         documents: (m, d), rows of length 1.
         pairs: (p, 2), positions of a query and of one of its positives, sorted by query.
         candidates: (c,) positions of the documents that every query is compared with.
-        basis: V (d, r); None is all of space.
         temperature: ``T``.
-        sides: Which maps are learned, in the order of the parameters: "query", "document" or both.
+        sides: Which sides are mapped, in the order of the parameters: "query", "document" or both.
+        basis: V (d, r); None is all of space.
+        shared: One B for both sides, instead of one each.
+        diagonal: B is diagonal; its r values are learned.
+        start: (r, r) of a map that queries pass before the learned one is added: ``x + x V (start + B) V'``.
     """
 
     queries: Vectors
     documents: Vectors
     pairs: Pairs
     candidates: Pairs
-    basis: Vectors | None
     temperature: float
-    sides: tuple[str, ...]
+    sides: tuple[str, ...] = ("query",)
+    basis: Vectors | None = None
+    shared: bool = False
+    diagonal: bool = False
+    start: Vectors | None = None
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Shape of the parameters: (sides, r, r)."""
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the parameters: (maps, r, r), or (maps, r) if diagonal."""
         rank = self._inside[0].shape[1]
-        return (len(self.sides), rank, rank)
+        maps = 1 if self.shared else len(self.sides)
+        return (maps, rank) if self.diagonal else (maps, rank, rank)
 
-    def expand(self, flat: npt.NDArray[np.float32]) -> dict[str, Vectors]:
-        """Give W (d, d) of every learned side from the flat parameters; the arrays are new."""
-        maps = zip(self.sides, flat.reshape(self.shape), strict=True)
-        if self.basis is None:
-            return {side: inner.copy() for side, inner in maps}
-        return {side: np.asarray(self.basis @ inner @ self.basis.T) for side, inner in maps}
+    def maps(self, flat: npt.NDArray[np.float32]) -> dict[str, Vectors]:
+        """Give B of every mapped side from the flat parameters: (r, r), or (r,) if diagonal."""
+        parts = flat.reshape(self.shape)
+        found = {side: parts[0 if self.shared else at] for at, side in enumerate(self.sides)}
+        if self.start is not None:
+            found["query"] = found["query"] + self.start
+        return found
 
     def value_and_gradient(self, flat: npt.NDArray[np.float32], pull: float) -> tuple[float, npt.NDArray[np.float32]]:
         """Give the objective and its gradient.
 
         Args:
-            flat: B of every learned side, one after another, flattened: (sides * r * r,).
+            flat: B of every learned map, one after another, flattened.
             pull: Strength of the pull to the identity.
 
         Returns:
             The value, and the gradient in the same flat shape.
         """
-        maps = dict(zip(self.sides, flat.reshape(self.shape), strict=True))
+        maps = self.maps(flat)
         (inside_q, inside_d), (outside_q, outside_d) = self._inside, self._outside
         mapped_q, scale_q = _map(inside_q, outside_q, maps.get("query"))
         mapped_d, scale_d = _map(inside_d, outside_d, maps.get("document"))
         loss, by_q, by_d = self._loss(mapped_q, scale_q, mapped_d, scale_d)
-        gradients = {"query": lambda: inside_q.T @ by_q, "document": lambda: inside_d.T @ by_d}
-        gradient = np.concatenate([gradients[side]().ravel() for side in self.sides])
+        slopes = {"query": (inside_q, by_q), "document": (inside_d, by_d)}
+        parts = [self._slope(*slopes[side]) for side in self.sides]
+        gradient = np.sum(parts, axis=0).ravel() if self.shared else np.concatenate([part.ravel() for part in parts])
         gradient += np.float32(pull) * flat
         return loss + 0.5 * pull * float(flat @ flat), gradient
+
+    def _slope(self, inside: Vectors, by: Vectors) -> Vectors:
+        return np.asarray(np.einsum("ij,ij->j", inside, by) if self.diagonal else inside.T @ by)
 
     @cached_property
     def _inside(self) -> tuple[Vectors, Vectors]:
@@ -197,8 +209,11 @@ class InfoNCE:
 
 
 def _map(inside: Vectors, outside: Vectors, inner: Vectors | None) -> tuple[Vectors, Vectors]:
-    """Map coordinates (n, r) by ``x + x B``, and give 1 / length of the whole mapped vector (n,)."""
-    mapped = inside if inner is None else inside + inside @ inner
+    """Map coordinates (n, r) by ``x + x B``, and give 1 / length of the whole mapped vector (n,).
+
+    B is (r, r), its diagonal (r,), or None for zero.
+    """
+    mapped = inside if inner is None else inside + (inside @ inner if inner.ndim == 2 else inside * inner)
     lengths = np.sqrt(np.einsum("ij,ij->i", mapped, mapped) + outside)
     return mapped, np.asarray(1 / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
 
