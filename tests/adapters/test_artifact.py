@@ -6,6 +6,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from embertune.adapters import IdentityAdapter, LinearAdapter, load_adapter
+from embertune.adapters.base import ADAPTER_TYPES
 from embertune.errors import ArtifactError, NotFittedError, StorageError
 
 SPEC = {"provider": "openai", "model": "text-embedding-3-small", "dimension": 8}
@@ -103,7 +104,7 @@ def test_damage_is_explained(tmp_path):
     config = json.loads((folder / "config.json").read_text())
     for change, message in [
         ({"format": 2}, "has format 2; this version reads up to 1. Upgrade with: pip install -U embertune"),
-        ({"type": "new"}, "holds an adapter of type 'new'; known are identity, linear."),
+        ({"type": "new"}, f"holds an adapter of type 'new'; known are {', '.join(sorted(ADAPTER_TYPES))}."),
         ({"format": None}, "has no format number"),
     ]:
         (folder / "config.json").write_text(json.dumps({**config, **change}))

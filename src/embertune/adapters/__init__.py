@@ -4,5 +4,6 @@ from embertune.adapters.artifact import load_adapter
 from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
+from embertune.adapters.orthogonal import OrthogonalAdapter
 
-__all__ = ["Adapter", "IdentityAdapter", "LinearAdapter", "load_adapter"]
+__all__ = ["Adapter", "IdentityAdapter", "LinearAdapter", "OrthogonalAdapter", "load_adapter"]
