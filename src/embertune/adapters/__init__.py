@@ -5,5 +5,6 @@ from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.adapters.orthogonal import OrthogonalAdapter
+from embertune.adapters.whitening import WhiteningAdapter
 
-__all__ = ["Adapter", "IdentityAdapter", "LinearAdapter", "OrthogonalAdapter", "load_adapter"]
+__all__ = ["Adapter", "IdentityAdapter", "LinearAdapter", "OrthogonalAdapter", "WhiteningAdapter", "load_adapter"]
