@@ -163,7 +163,8 @@ class WhiteningAdapter(Adapter):
         return adapter
 
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
-        return normalize((normalize(vectors) - self.mean_) @ self.matrix)
+        centred: Vectors = normalize(vectors) - self.mean_
+        return normalize(centred @ self.matrix)
 
     def _check(self) -> None:
         problems = []
