@@ -31,6 +31,8 @@ def plain_loss(objective, maps):
     losses = []
     for i, j in objective.pairs:
         positives = set(objective.pairs[objective.pairs[:, 0] == i, 1])
+        if objective.ignored is not None:
+            positives |= set(objective.ignored[objective.ignored[:, 0] == i, 1])
         negatives = [c for c in objective.candidates if c not in positives]
         losses.append(-scores[i, j] + np.log(np.exp(scores[i, j]) + sum(np.exp(scores[i, c]) for c in negatives)))
     return float(np.mean(losses))
@@ -40,7 +42,7 @@ START = (0.3 * np.random.default_rng(9).normal(size=(5, 5))).astype(np.float32)
 FORMS = [
     ("query", {}), ("document", {}), ("query document", {}), ("query document", {"shared": True}),
     ("query document", {"diagonal": True}), ("query document", {"diagonal": True, "shared": True}),
-    ("query", {"start": START}),
+    ("query", {"start": START}), ("query document", {"ignored": np.array([[0, 3], [0, 8], [2, 0], [6, 1]])}),
 ]  # fmt: skip
 
 

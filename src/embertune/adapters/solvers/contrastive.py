@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from embertune.adapters.solvers.rows import add_rows
+from embertune.adapters.solvers.softmax import BLOCK_CELLS, Block, blocks, softmax
 from embertune.core.vectors import Vectors
 
 __all__ = ["InfoNCE", "Pairs", "principal_directions"]
 
 Pairs = npt.NDArray[np.intp]
 
-_BLOCK_CELLS = 4_000_000
-_TINY = np.float32(1e-30)
+_BLOCK_CELLS = BLOCK_CELLS
 
 
 def principal_directions(queries: Vectors, documents: Vectors, rank: int) -> Vectors:
@@ -66,6 +66,8 @@ class InfoNCE:
         basis: V (d, r); None is all of space.
         shared: One B for both sides, instead of one each.
         diagonal: B is diagonal; its r values are learned.
+        ignored: (k, 2) positions of a query and of a document that is not its negative, sorted by query: documents that
+            may answer it unlabelled.
         start: (r, r) of a map that queries pass before the learned one is added: ``x + x V (start + B) V'``.
     """
 
@@ -79,6 +81,7 @@ class InfoNCE:
     shared: bool = False
     diagonal: bool = False
     start: Vectors | None = None
+    ignored: Pairs | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -171,12 +174,12 @@ class InfoNCE:
             if rest_of_pairs is not None:
                 matched += rest_of_pairs[span]
             matched *= scale[local, 0] * scale_d[document]
-            loss, share, missing = _softmax(logits, local, matched, len(self.pairs))
+            loss, share, missing = softmax(logits, local, matched, len(self.pairs))
             logits[masked] = 0
             total += loss
             by_q[rows] = (share * scale_c) @ candidates * scale
             pulled = (missing * scale[local, 0] * scale_d[document])[:, None]
-            _add_rows(by_q, query, -pulled * positives)
+            add_rows(by_q, query, -pulled * positives)
             # d/du of 1 / |u| pulls every vector back by its own share of the score.
             back = np.einsum("ij,ij->i", share, logits)
             back -= np.bincount(local, weights=missing * matched, minlength=len(block)).astype(np.float32)
@@ -184,28 +187,17 @@ class InfoNCE:
             if learns_documents:
                 by_c += (share * scale).T @ block * scale_c[:, None]
                 shrink_c += np.einsum("ij,ij->j", share, logits)
-                _add_rows(by_d, document, -pulled * block[local])
-                _add_rows(by_d, document, (missing * matched * scale_d[document] ** 2)[:, None] * positives)
+                add_rows(by_d, document, -pulled * block[local])
+                add_rows(by_d, document, (missing * matched * scale_d[document] ** 2)[:, None] * positives)
         if learns_documents:
             by_d[self.candidates] += by_c - (shrink_c * scale_c**2)[:, None] * candidates
         return total, by_q, by_d
 
     @cached_property
-    def _blocks(self) -> list[tuple[slice, slice, tuple[Pairs, Pairs]]]:
+    def _blocks(self) -> list[Block]:
         """Cut the queries so that a block of scores holds at most four million cells."""
-        return list(self._cut())
-
-    def _cut(self) -> Iterator[tuple[slice, slice, tuple[Pairs, Pairs]]]:
-        size = max(1, _BLOCK_CELLS // max(1, len(self.candidates)))
-        column = np.full(len(self.documents), -1, dtype=np.intp)
-        column[self.candidates] = np.arange(len(self.candidates))
-        for start in range(0, len(self.queries), size):
-            rows = slice(start, min(start + size, len(self.queries)))
-            first, last = np.searchsorted(self.pairs[:, 0], [rows.start, rows.stop])
-            pairs = self.pairs[first:last]
-            columns = column[pairs[:, 1]]
-            shared = columns >= 0
-            yield rows, slice(int(first), int(last)), (pairs[shared, 0] - start, columns[shared])
+        shape = len(self.queries), len(self.documents)
+        return list(blocks(self.pairs, self.candidates, shape, ignored=self.ignored, cells=_BLOCK_CELLS))
 
 
 def _map(inside: Vectors, outside: Vectors, inner: Vectors | None) -> tuple[Vectors, Vectors]:
@@ -216,40 +208,3 @@ def _map(inside: Vectors, outside: Vectors, inner: Vectors | None) -> tuple[Vect
     mapped = inside if inner is None else inside + (inside @ inner if inner.ndim == 2 else inside * inner)
     lengths = np.sqrt(np.einsum("ij,ij->i", mapped, mapped) + outside)
     return mapped, np.asarray(1 / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
-
-
-def _softmax(logits: Vectors, local: Pairs, matched: Vectors, pairs: int) -> tuple[float, Vectors, Vectors]:
-    """Give the loss of a block and the derivatives by its logits.
-
-    All pairs of a query share one softmax over its negatives, so a query with many positives costs no more.
-
-    Args:
-        logits: Cosines over temperature of queries and candidates (b, c), positives at -inf.
-        local: Row of each pair's query (p,).
-        matched: Cosine over temperature of each pair (p,).
-        pairs: Number of pairs in all, whose mean is taken.
-
-    Returns:
-        Loss; derivative by each logit (b, c); minus the derivative by each pair's logit (p,).
-    """
-    top = np.maximum(logits.max(axis=1, initial=-np.inf), np.float32(-1e30))
-    share = np.exp(logits - top[:, None])
-    sums = share.sum(axis=1)
-    negatives = (np.log(np.maximum(sums, _TINY)) + top)[local]
-    full = np.logaddexp(matched, negatives)
-    loss = float((full - matched).sum(dtype=np.float64)) / pairs
-    missing = ((1 - np.exp(matched - full)) / pairs).astype(np.float32)
-    weight = np.bincount(local, weights=missing, minlength=len(logits)).astype(np.float32)
-    share *= (weight / np.maximum(sums, _TINY))[:, None]
-    return loss, share, missing
-
-
-def _add_rows(target: Vectors, index: Pairs, rows: Vectors) -> None:
-    """Add rows to ``target[index]`` where an index may repeat; np.add.at is ten times slower on matrices."""
-    if not len(index):
-        return
-    if (np.diff(index) < 0).any():
-        order = np.argsort(index, kind="stable")
-        index, rows = index[order], rows[order]
-    first = np.flatnonzero(np.diff(index, prepend=-1))
-    target[index[first]] += rows if len(first) == len(index) else np.add.reduceat(rows, first, axis=0)

@@ -1,0 +1,102 @@
+"""Rows picked out of matrices by position: what all losses are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embertune.errors import DataError
+
+__all__ = ["Loss", "Positions", "Rows", "add_rows", "by_scores", "dots", "labelled", "mean", "positions"]
+
+Positions = npt.NDArray[np.intp]
+Rows = npt.NDArray[Any]
+"""float32 in use; float64 comes through as it is, for finite differences."""
+Loss = tuple[float, Rows, Rows]
+"""The value, its derivative by the queries (n, d), and by the documents (m, d)."""
+
+
+def positions(values: Any, columns: int, name: str) -> Positions:
+    """Check that there are rows of positions, and give them as (r, columns).
+
+    Raises:
+        DataError: There is none.
+
+    Example:
+        >>> positions([(0, 1), (2, 0)], 2, "pair").shape
+        (2, 2)
+    """
+    rows = np.asarray(values, dtype=np.intp).reshape(-1, columns)
+    if not len(rows):
+        raise DataError(f"There is no {name} to learn from. Give at least one row of {columns} positions.")
+    return rows
+
+
+def labelled(values: Any, labels: Any, name: str, label: str) -> tuple[Positions, npt.NDArray[np.float64]]:
+    """Check that there is a number for each row of positions.
+
+    Raises:
+        DataError: There is no row, or not one number for each.
+
+    Example:
+        >>> labelled([(0, 1)], [0.5], "pair", "grade")[1].tolist()
+        [0.5]
+    """
+    rows = positions(values, 2 if name == "pair" else 3, name)
+    numbers = np.asarray(labels, dtype=np.float64).ravel()
+    if len(numbers) != len(rows):
+        raise DataError(f"There are {len(rows)} {name}s and {len(numbers)} {label}s. Give one {label} for each {name}.")
+    return rows, numbers
+
+
+def dots(queries: Rows, documents: Rows, pairs: Positions) -> Rows:
+    """Give the dot product of each pair (p,).
+
+    Example:
+        >>> dots(np.eye(2), np.eye(2), np.array([(0, 0), (0, 1)])).tolist()
+        [1.0, 0.0]
+    """
+    return np.asarray(np.einsum("ij,ij->i", queries[pairs[:, 0]], documents[pairs[:, 1]]))
+
+
+def by_scores(queries: Rows, documents: Rows, pairs: Positions, slopes: Rows) -> tuple[Rows, Rows]:
+    """Go from the derivatives by the dot products of pairs (p,) to those by rows.
+
+    Example:
+        >>> by_scores(np.eye(2), np.eye(2), np.array([(0, 1)]), np.array([3.0]))[0].tolist()
+        [[0.0, 3.0], [0.0, 0.0]]
+    """
+    by_q, by_d = np.zeros_like(queries), np.zeros_like(documents)
+    add_rows(by_q, pairs[:, 0], slopes[:, None] * documents[pairs[:, 1]])
+    add_rows(by_d, pairs[:, 1], slopes[:, None] * queries[pairs[:, 0]])
+    return by_q, by_d
+
+
+def mean(losses: Rows) -> float:
+    """Give the mean, summed in float64.
+
+    Example:
+        >>> mean(np.array([1, 2], dtype=np.float32))
+        1.5
+    """
+    return float(losses.mean(dtype=np.float64))
+
+
+def add_rows(target: Rows, index: Positions, rows: Rows) -> None:
+    """Add rows to ``target[index]`` where an index may repeat; np.add.at is ten times slower on matrices.
+
+    Example:
+        >>> total = np.zeros((2, 1))
+        >>> add_rows(total, np.array([1, 0, 1]), np.array([[1.0], [2.0], [3.0]]))
+        >>> total.tolist()
+        [[2.0], [4.0]]
+    """
+    if not len(index):
+        return
+    if (np.diff(index) < 0).any():
+        order = np.argsort(index, kind="stable")
+        index, rows = index[order], rows[order]
+    first = np.flatnonzero(np.diff(index, prepend=-1))
+    target[index[first]] += rows if len(first) == len(index) else np.add.reduceat(rows, first, axis=0)
