@@ -65,7 +65,7 @@ def mean_margin(queries: Rows, documents: Rows, triplets: Any, margins: Any, *, 
     """
     rows, margins = labelled(triplets, margins, "triplet", "margin")
     leads, heat = _leads(queries, documents, rows, temperature)
-    # One number per (query, positive): np.unique on rows is ten times slower.
+    # One number per (query, positive): np.unique on rows takes seven times as long.
     _, example, counts = np.unique(rows[:, 0] * len(documents) + rows[:, 1], return_inverse=True, return_counts=True)
     errors = np.bincount(example, weights=leads - margins) / counts
     slopes = (2 * heat * errors / counts)[example] / len(counts)
