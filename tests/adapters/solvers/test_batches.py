@@ -59,7 +59,7 @@ def test_loss_of_a_gathered_batch_equals_the_loss_on_all_rows():
     rng = np.random.default_rng(4)
     queries, documents = 0.1 * rng.normal(size=(120, 6)), 0.1 * rng.normal(size=(70, 6))
     known = crowded()
-    batch = known[next(batches(known, 16, seed=0))]
+    batch = known[max(batches(known, 16, seed=0), key=len)]
     negatives = np.array([[61, 65, -1], [3, 61, 69]])
     small = gather(batch, known=known, negatives=negatives)
     value, by_q, by_d = info_nce(queries[small.queries], documents[small.documents], small.pairs, ignored=small.ignored)
