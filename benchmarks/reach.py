@@ -93,7 +93,7 @@ def summary(record):
             for name, group in record["groups"].items()
         },
         "verdict": record["verdict"]["code"],
-        "pulls": [tried["params"].get("pull") for tried in record["selection"]["candidates"] if tried["chosen"]],
+        "shares": [{**tried["params"], "share": tried["weight"]} for tried in record["selection"]["candidates"]],
         "seeds": [run["delta"] for run in record["selection"]["seeds"]],
         "seconds": record["seconds"],
         "fingerprint": record["data"]["fingerprint"],
@@ -120,7 +120,7 @@ def main():
                                 "study": known, **row})  # fmt: skip
                 print(f"{name:16} {encoder:7} {kind:12} {seed} {row['base']:.3f} → {row['tuned']:.3f} "
                       f"[{row['low']:+.3f}, {row['high']:+.3f}] {row['verdict']:16} study {known} "
-                      f"{row['seconds']['total']:.1f} s {row['pulls']}", flush=True)  # fmt: skip
+                      f"{row['seconds']['total']:.1f} s", flush=True)  # fmt: skip
     if args.only is None:
         target = HERE / "results" / ("reach.json" if args.side == "query" else "reach-both.json")
         target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

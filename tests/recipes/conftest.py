@@ -32,7 +32,7 @@ class Toy:
     def __init__(self, queries: int, documents: int, *, mix: float = 0.4, parts: dict[str, str] | None = None) -> None:
         rng = np.random.default_rng(5)
         vectors = normalize(rng.normal(size=(documents, 12)).astype(np.float32))
-        turn = np.linalg.qr(rng.normal(size=(12, 12)))[0]
+        self.turn = turn = np.linalg.qr(rng.normal(size=(12, 12)))[0]
         self.answer = {f"q{n}": f"d{n % documents}" for n in range(queries)}
         rows = np.arange(queries) % documents
         asked = mix * vectors[rows] + (1 - mix) * vectors[rows] @ turn + 0.05 * rng.normal(size=(queries, 12))
@@ -70,7 +70,7 @@ def toy():
 
 @pytest.fixture(scope="session")
 def quick() -> TuneConfig:
-    return TuneConfig(pulls=(1.0, 0.1, 0.01), folds=3, repeats=2, max_steps=15)
+    return TuneConfig(pulls=(1.0, 0.1, 0.01), folds=3, max_steps=15)
 
 
 @pytest.fixture(scope="session")

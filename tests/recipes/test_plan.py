@@ -99,38 +99,32 @@ def _trial(parts, documents=None, **options):
     return plan.trials[0], inner_folds(plan.trials[0], "given", TuneConfig(**options), seed=0)
 
 
-def test_every_query_of_the_pool_is_dev_once_per_repeat():
-    trial, repeats = _trial({"train": 80, "dev": 20, "test": 50}, folds=4, repeats=3)
-    assert [len(folds) for folds in repeats] == [4, 4, 4]
-    for folds in repeats:
-        assert sorted(np.concatenate([dev for _, dev in folds])) == list(range(len(trial.pool.queries)))
-        assert all(not set(fit) & set(dev) and len(fit) + len(dev) == 100 for fit, dev in folds)
-    first, second = (sorted(map(tuple, (dev for _, dev in folds))) for folds in repeats[:2])
-    assert first != second
+def test_every_query_of_the_pool_is_dev_once():
+    trial, folds = _trial({"train": 80, "dev": 20, "test": 50}, folds=4)
+    assert len(folds) == 4
+    assert sorted(np.concatenate([dev for _, dev in folds])) == list(range(len(trial.pool.queries)))
+    assert all(not set(fit) & set(dev) and len(fit) + len(dev) == 100 for fit, dev in folds)
 
 
 @pytest.mark.parametrize(("documents", "is_seen"), [(75, True), (None, False)])
 def test_dev_looks_like_test(documents, is_seen):
     """Where test asks for known documents, dev does; where test asks for documents never seen, dev does."""
     # Query n and query n + 75 share a document, within the pool and across.
-    trial, repeats = _trial({"train": 150, "dev": 20, "test": 55}, documents)
+    trial, folds = _trial({"train": 150, "dev": 20, "test": 55}, documents)
     assert bool(trial.seen) == is_seen
     ids = list(trial.pool.queries)
-    for fit, dev in repeats[0]:
+    for fit, dev in folds:
         known = {document for row in fit for document in trial.pool.positives(ids[row])}
         shared = [row for row in dev if known & set(trial.pool.positives(ids[row]))]
         assert bool(shared) == is_seen
 
 
 def test_a_large_dev_is_taken_as_it_is():
-    trial, repeats = _trial({"train": 60, "dev": 40, "test": 30}, large_dev=40)
-    ((fit, dev),) = repeats[0]
-    assert len(repeats) == 1
+    trial, ((fit, dev),) = _trial({"train": 60, "dev": 40, "test": 30}, large_dev=40)
     assert {list(trial.pool.queries)[row] for row in dev} == set(trial.dev)
     assert sorted([*fit, *dev]) == list(range(100))
 
 
 def test_folds_by_query_where_documents_cannot_be_kept_apart():
     trial, _ = _trial({"train": 60, "dev": 20, "test": 30}, 2)
-    (folds,) = inner_folds(trial, "by-document", TuneConfig(folds=5, repeats=1), seed=0)
-    assert len(folds) == 5
+    assert len(inner_folds(trial, "by-document", TuneConfig(folds=5), seed=0)) == 5

@@ -9,6 +9,7 @@ import pytest
 
 from embertune.adapters.artifact import load_adapter
 from embertune.adapters.identity import IdentityAdapter
+from embertune.core.vectors import normalize
 from embertune.errors import StorageError
 from embertune.recipes.tune import tune
 
@@ -22,7 +23,8 @@ def shipped(learnable, quick):
 def refused(toy, quick):
     """Queries of training gain by an adapter and those of test lose: there is a candidate, and it must not ship."""
     spoilt = toy(160, 80, parts={f"q{n}": "train" if n < 120 else "test" for n in range(160)})
-    spoilt.queries[120:] = spoilt.documents[np.arange(120, 160) % 80]
+    asked = spoilt.documents[np.arange(120, 160) % 80]
+    spoilt.queries[120:] = normalize((0.5 * asked + 0.5 * asked @ spoilt.turn.T).astype(np.float32))
     return tune(spoilt.data, spoilt.encoder, effort=quick)
 
 

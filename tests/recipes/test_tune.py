@@ -99,11 +99,12 @@ def test_seen_and_unseen_are_what_they_are_called(result, learnable):
         assert group["tuned"]["ndcg@10"] == pytest.approx(np.mean([row["tuned"] for row in members]), abs=1e-12)
 
 
-def test_one_candidate_is_chosen_and_no_adapter_is_among_them(result):
+def test_candidates_share_the_adapter_and_no_adapter_is_among_them(result):
     candidates = result.record["selection"]["candidates"]
     assert candidates[0]["params"] == {}
-    chosen = [candidate for candidate in candidates if candidate["chosen"]]
-    assert [candidate["params"]["pull"] for candidate in chosen] == [result.candidate.pull]
+    assert sum(candidate["weight"] for candidate in candidates) == pytest.approx(1)
+    heaviest = max(candidates, key=lambda candidate: candidate["weight"])["params"]
+    assert heaviest == {"temperature": result.candidate.temperature, "pull": result.candidate.pull}
     assert result.record["adapter"] == {"type": "linear", **result.candidate.get_params()}
 
 
@@ -150,7 +151,8 @@ def test_no_gain_where_the_base_is_perfect(toy, quick):
 
 def test_no_gain_where_only_training_gains(toy, quick):
     spoilt = toy(160, 80, parts=_parts(120, 40))
-    spoilt.queries[120:] = spoilt.documents[np.arange(120, 160) % 80]
+    asked = spoilt.documents[np.arange(120, 160) % 80]
+    spoilt.queries[120:] = normalize((0.5 * asked + 0.5 * asked @ spoilt.turn.T).astype(np.float32))
     result = tune(spoilt.data, spoilt.encoder, effort=quick)
     assert result.verdict.code == "no-gain"
     assert result.record["delta"]["ndcg@10"]["mean"] < 0

@@ -167,7 +167,7 @@ def _selection(code, rng) -> dict[str, Any]:
             curve.append({"step": len(curve), "loss": float(loss), "dev": dev[level + 1] if at == 11 else None})
     return {
         "candidates": [
-            {"params": {} if pull is None else {"pull": pull}, "dev": score, "chosen": at == chosen}
+            {"params": {} if pull is None else {"pull": pull}, "dev": score, "weight": float(at == chosen)}
             for at, (pull, score) in enumerate(zip(pulls, dev, strict=True))
         ],
         "curve": curve,

@@ -67,8 +67,8 @@ def test_histograms_sum_to_one(record):
 
 
 def test_the_chosen_candidate_is_never_thinned_out(record):
-    tried = [{"params": {"pull": at / 100}, "dev": at / 200, "chosen": at == 3} for at in range(100)]
-    record["selection"]["candidates"] = [{"params": {}, "dev": 0.0, "chosen": False}, *tried]
+    tried = [{"params": {"pull": at / 100}, "dev": at / 200, "weight": float(at == 3)} for at in range(100)]
+    record["selection"]["candidates"] = [{"params": {}, "dev": 0.0, "weight": 0.0}, *tried]
     plain, chosen = draw_figures(record)["candidates"]["data"]
     assert chosen["x"] == [3 / 200]
     assert 0.0 in plain["x"]  # "no adapter" stays, too

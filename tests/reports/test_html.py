@@ -66,7 +66,7 @@ def test_everything_is_there_in_the_order_of_reading(record, texts):
         "12 equal documents were merged.",
         record["data"]["fingerprint"],
         "test split opened once",
-        "✓ chosen",
+        "100%",
     ):
         assert said in text
     assert f"{record['base']['ndcg@10']:.3f} → {record['tuned']['ndcg@10']:.3f}" in text

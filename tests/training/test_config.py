@@ -8,10 +8,10 @@ from embertune.training.config import EFFORTS, TuneConfig
 
 def test_every_problem_is_named_at_once():
     with pytest.raises(ConfigError) as caught:
-        TuneConfig(temperature=-1, folds=1, pulls=(0.1, 0.3), side="documents")
+        TuneConfig(temperatures=(-1,), folds=1, pulls=(0.1, 0.3), side="documents")
     assert str(caught.value) == (
         "Invalid configuration:\n- folds must be at least 2, got 1\n- side must be 'query' or 'both', got 'documents'\n"
-        "- temperature must be positive, got -1\n- pulls must be positive and falling, got (0.1, 0.3)"
+        "- temperatures must be positive, got (-1,)\n- pulls must be positive and falling, got (0.1, 0.3)"
     )
 
 

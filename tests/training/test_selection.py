@@ -7,7 +7,7 @@ from embertune.evaluation.judgments import Judgments
 from embertune.training.config import TuneConfig
 from embertune.training.selection import Pool, choose
 
-CONFIG = TuneConfig(folds=2, repeats=2, pulls=(1.0, 0.1, 0.01))
+CONFIG = TuneConfig(folds=2, pulls=(1.0, 0.1, 0.01), temperatures=(0.05,))
 
 
 def pool_of(n=80, d=16, noise=0.3, seed=0):
@@ -16,27 +16,59 @@ def pool_of(n=80, d=16, noise=0.3, seed=0):
     rotation, _ = np.linalg.qr(np.eye(d) + 0.3 * rng.normal(size=(d, d)))
     documents = normalize(rng.normal(size=(2 * n, d)).astype(np.float32))
     queries = normalize((documents[:n] @ rotation + noise * rng.normal(size=(n, d)) / np.sqrt(d)).astype(np.float32))
-    qrels = {f"q{i}": {f"d{i}": 1} for i in range(n)}
-    ids = [f"q{i}" for i in range(n)], [f"d{i}" for i in range(2 * n)]
-    return Pool(queries, documents, Judgments.from_qrels(qrels, *ids))
+    return Pool(queries, documents, judgments_of({f"q{i}": {f"d{i}": 1} for i in range(n)}, n))
 
 
-def halves(n, repeats=2):
-    found = []
-    for seed in range(repeats):
-        order = np.random.default_rng(seed).permutation(n)
-        first, second = np.sort(order[: n // 2]), np.sort(order[n // 2 :])
-        found.append([(first, second), (second, first)])
-    return found
+def judgments_of(qrels, n):
+    return Judgments.from_qrels(qrels, [f"q{i}" for i in range(n)], [f"d{i}" for i in range(2 * n)])
 
 
-def test_learns_where_there_is_something_to_learn_and_marks_the_choice():
+def halves(n):
+    order = np.random.default_rng(0).permutation(n)
+    first, second = np.sort(order[: n // 2]), np.sort(order[n // 2 :])
+    return [(first, second), (second, first)]
+
+
+def quarters(n):
+    parts = np.array_split(np.random.default_rng(1).permutation(n), 4)
+    return [(np.sort(np.concatenate(parts[:at] + parts[at + 1 :])), np.sort(parts[at])) for at in range(4)]
+
+
+def test_learns_where_there_is_something_to_learn():
     choice = choose(pool_of(), halves(80), CONFIG, seed=0)
     assert isinstance(choice.adapter, LinearAdapter)
-    (chosen,) = [candidate for candidate in choice.candidates if candidate.chosen]
-    assert chosen.params == {"pull": choice.adapter.pull}
-    assert chosen.dev > choice.candidates[0].dev + 0.05
+    heaviest = max(choice.candidates, key=lambda candidate: candidate.weight)
+    assert heaviest.params == {"temperature": 0.05, "pull": choice.adapter.pull}
+    assert heaviest.dev > choice.candidates[0].dev + 0.05
     assert choice.candidates[0].params == {}
+    assert not choice.note
+
+
+def test_weights_are_those_of_the_formula_and_the_map_is_the_mean_so_weighted():
+    pool, folds = pool_of(noise=2), quarters(80)
+    config = TuneConfig(folds=4, pulls=(0.3, 0.1, 0.03), temperatures=(0.05, 0.1))
+    choice = choose(pool, folds, config, seed=0)
+
+    def path(rows):
+        training = pool.training(rows)
+        makers = [LinearAdapter(temperature=each) for each in config.temperatures]
+        return [IdentityAdapter(), *(fitted for maker in makers for fitted in maker.fit_path(training, config.pulls))]
+
+    scores = np.zeros((7, 80))
+    for fit, dev in folds:
+        for level, adapter in enumerate(path(fit)):
+            scores[level, dev] = pool.judge(pool.rank(adapter, dev, "ndcg@10"), dev, "ndcg@10")
+    behind = scores[scores.mean(axis=1).argmax()] - scores
+    errors = behind.std(axis=1, ddof=1) / np.sqrt(80)
+    trailing = behind.mean(axis=1) / np.where(errors > 0, errors, 1)
+    weights = np.exp(-((trailing / 2) ** 2) / 2)
+    assert weights.min() > 0.01  # nothing is dropped on the way
+    weights /= weights.sum()
+    np.testing.assert_allclose([one.dev for one in choice.candidates], scores.mean(axis=1), atol=1e-12)
+    np.testing.assert_allclose([one.weight for one in choice.candidates], weights, atol=1e-12)
+    maps = [adapter.coef_ for adapter in path(np.arange(80))[1:]]
+    mean = sum(weight * each for weight, each in zip(weights[1:], maps, strict=True))
+    np.testing.assert_allclose(choice.adapter.coef_, mean, atol=1e-6)
 
 
 def test_the_identity_is_chosen_where_nothing_can_be_better():
@@ -44,8 +76,51 @@ def test_the_identity_is_chosen_where_nothing_can_be_better():
     answers = Pool(perfect.documents[:80], perfect.documents, perfect.judgments)
     choice = choose(answers, halves(80), CONFIG, seed=0)
     assert isinstance(choice.adapter, IdentityAdapter)
-    assert choice.candidates[0].chosen
+    assert [candidate.weight for candidate in choice.candidates] == [1, 0, 0, 0]
     assert choice.candidates[0].dev == 1.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffled_labels_are_called_random_and_teach_nothing(seed):
+    pool = pool_of(200)
+    order = np.random.default_rng(seed).permutation(200)
+    shuffled = Pool(pool.queries, pool.documents, judgments_of({f"q{i}": {f"d{order[i]}": 1} for i in range(200)}, 200))
+    choice = choose(shuffled, halves(200), CONFIG, seed=seed)
+    assert isinstance(choice.adapter, IdentityAdapter)
+    assert choice.note.startswith("The labels look random: on dev the answers of other queries score 0.0")
+    assert choice.note.endswith("Check that queries and documents were paired by the right ids.")
+
+
+def test_labels_that_only_an_adapter_can_explain_are_not_called_random():
+    rng = np.random.default_rng(0)
+    documents = normalize(rng.normal(size=(800, 16)).astype(np.float32))
+    rotation, _ = np.linalg.qr(rng.normal(size=(16, 16)))
+    queries = (documents[:400] @ rotation).astype(np.float32)
+    pool = Pool(queries, documents, judgments_of({f"q{i}": {f"d{i}": 1} for i in range(400)}, 400))
+    choice = choose(pool, halves(400), CONFIG, seed=0)
+    assert choice.candidates[0].dev < 0.03
+    assert max(candidate.dev for candidate in choice.candidates) > 0.3
+    assert isinstance(choice.adapter, LinearAdapter)
+
+
+def test_strengths_that_fall_clearly_behind_are_not_fitted_further(monkeypatch):
+    """Learning by heart from labels of which a third are wrong."""
+    rng = np.random.default_rng(0)
+    documents = normalize(rng.normal(size=(400, 32)).astype(np.float32))
+    queries = normalize((documents[:200] + 1.5 * rng.normal(size=(200, 32)) / np.sqrt(32)).astype(np.float32))
+    answers, wrong = np.arange(200), rng.random(200) < 0.3
+    answers[wrong] = rng.permutation(answers[wrong])
+    pool = Pool(queries, documents, judgments_of({f"q{i}": {f"d{answers[i]}": 1} for i in range(200)}, 200))
+    fitted, fit_path = [], LinearAdapter.fit_path
+    monkeypatch.setattr(
+        LinearAdapter, "fit_path", lambda self, *args, **kw: fitted.append(len(args[1])) or fit_path(self, *args, **kw)
+    )
+    config = TuneConfig(folds=4, pulls=(1.0, 1e-4), temperatures=(0.1,))
+    choice = choose(pool, quarters(200), config, seed=0)
+    assert fitted == [2, 2, 1, 1, 1]
+    strong, weak = choice.candidates[1:]
+    assert weak.weight == 0
+    assert weak.dev < strong.dev - 0.2
 
 
 def test_best_checkpoint_is_a_copy():
@@ -65,7 +140,7 @@ def test_one_seed_one_choice():
 
 def test_a_dev_part_is_used_as_it_is():
     dev = np.arange(40, 80)
-    choice = choose(pool_of(), [[(np.arange(40), dev)]], CONFIG, seed=0)
+    choice = choose(pool_of(), [(np.arange(40), dev)], CONFIG, seed=0)
     assert isinstance(choice.adapter, LinearAdapter)
 
 
@@ -76,24 +151,24 @@ def test_training_takes_negatives_from_training_positives_alone():
     assert training.pairs.tolist() == [[0, 0], [1, 1], [2, 2]]
 
 
-def test_the_curve_runs_from_the_identity_to_the_choice():
+def test_the_curve_runs_from_the_identity_through_every_strength_that_counts():
     choice = choose(pool_of(), halves(80), CONFIG, seed=0)
     assert choice.curve[0] == {"step": 0, "loss": None, "dev": choice.candidates[0].dev}
     read = [point["dev"] for point in choice.curve if point["dev"] is not None]
-    (chosen,) = [candidate.dev for candidate in choice.candidates if candidate.chosen]
-    assert read[-1] == chosen
+    last = max(at for at, candidate in enumerate(choice.candidates) if candidate.weight)
+    assert read == [candidate.dev for candidate in choice.candidates[: last + 1]]
     assert [point["step"] for point in choice.curve] == list(range(len(choice.curve)))
 
 
-def test_scores_are_those_of_exact_search():
-    pool = pool_of(n=10)
-    scores = pool.score(IdentityAdapter(), np.array([2, 4]), "hit_rate@1")
-    best = (pool.queries[[2, 4]] @ pool.documents.T).argmax(axis=1)
+def test_rankings_are_those_of_exact_search():
+    pool, rows = pool_of(n=10), np.array([2, 4])
+    scores = pool.judge(pool.rank(IdentityAdapter(), rows, "hit_rate@1"), rows, "hit_rate@1")
+    best = (pool.queries[rows] @ pool.documents.T).argmax(axis=1)
     assert scores.tolist() == [float(best[0] == 2), float(best[1] == 4)]
 
 
 @pytest.mark.parametrize("side", ["query", "both"])
 def test_both_sides_are_fitted_when_asked(side):
-    config = TuneConfig(folds=2, repeats=1, pulls=(0.1,), side=side)
-    adapter = choose(pool_of(), halves(80, 1), config, seed=0).adapter
+    config = TuneConfig(folds=2, pulls=(0.1,), side=side)
+    adapter = choose(pool_of(), halves(80), config, seed=0).adapter
     assert adapter.changes("document") is (side == "both")

@@ -155,6 +155,30 @@ class LinearAdapter(Adapter):
             fitted.losses_ = losses
             yield fitted
 
+    @classmethod
+    def mean_of(cls, adapters: Sequence[LinearAdapter], weights: Sequence[float]) -> LinearAdapter:
+        """Average maps that differ in pull or temperature alone.
+
+        Args:
+            adapters: Fitted on the same side, with the same maps, form and basis.
+            weights: One per adapter; what they lack to 1 goes to the identity.
+
+        Returns:
+            An adapter with the mean map, and the parameters of the one that weighs most.
+        """
+        found = [adapter.tensors() for adapter in adapters]
+        mean = {
+            name: np.asarray(
+                sum(np.float32(weight) * tensors[name] for weight, tensors in zip(weights, found, strict=True)),
+                dtype=np.float32,
+            )
+            for name in found[0]
+            if name != "basis"
+        }
+        if "basis" in found[0]:
+            mean["basis"] = found[0]["basis"]
+        return cls.from_tensors(mean, adapters[int(np.argmax(weights))].get_params())
+
     def _objective(self, training: TrainingPairs, basis: Vectors | None) -> InfoNCE:
         count = len(training.documents)
         candidates = np.arange(count)

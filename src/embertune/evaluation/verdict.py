@@ -34,6 +34,7 @@ class Evidence:
         wins: Queries that gained.
         losses: Queries that lost.
         identity: Whether dev already chose "no adapter".
+        note: Why it did, where that can be said; a sentence.
         groups: Per group: {"n", "mean", "low", "high"} of the difference.
         headroom: {"recall@100", "mrr", "reordering"} of the base: what reordering its top 100 could win.
         seeds: The differences under this seed and others, each on its own split where the split is drawn.
@@ -50,6 +51,7 @@ class Evidence:
     wins: int
     losses: int
     identity: bool = False
+    note: str = ""
     groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     headroom: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[float, ...] = ()
@@ -120,6 +122,8 @@ def _code(evidence: Evidence, delta: float, harmed: list[str], measured: str) ->
             f"Do not ship this yet: {evidence.queries} test queries are too few to tell; at least {_FEWEST_QUERIES} "
             f"are needed. Measured: {measured}."
         )
+    if evidence.identity and evidence.note:
+        return "no-gain", f"Do not ship anything: the adapter is the identity. {evidence.note}"
     if evidence.identity:
         return "no-gain", (
             f"Do not ship anything: on dev no adapter beat the frozen encoder ({evidence.metric} {evidence.base:.3f}), "

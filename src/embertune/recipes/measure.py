@@ -123,6 +123,7 @@ def measure(
     evidence = replace(
         _evidence(duel, after.scores[config.metric] - before.scores[config.metric]),
         identity=isinstance(served, IdentityAdapter),
+        note=next((choice.note for choice in choices if choice.note), ""),
         headroom=headroom(judgments, base.positions, config.metric).to_dict(),
         seeds=seeds,
     )

@@ -126,36 +126,30 @@ def _fold_plan(dataset: Dataset, method: SplitMethod, seed: int, notes: tuple[st
     return Plan(trials, method, f"{_OUTER_FOLDS} folds", (), seed, (*notes, note))
 
 
-def inner_folds(trial: Trial, method: SplitMethod, config: TuneConfig, *, seed: int) -> list[list[Fold]]:
+def inner_folds(trial: Trial, method: SplitMethod, config: TuneConfig, *, seed: int) -> list[Fold]:
     """Cut a pool into folds that look like its test: the same documents asked anew, or documents never asked for.
 
     Args:
         trial: Whose pool is cut.
         method: Of the outer split; "given" is told by what share of the test queries is seen.
-        config: How many folds and repeats; a large dev part is taken as it is.
+        config: How many folds; a large dev part is taken as it is.
         seed: Of the draw.
 
     Returns:
-        Per repeat, per fold: positions in the pool to fit on, and to judge.
+        Per fold: positions in the pool to fit on, and to judge.
     """
     place = {query: row for row, query in enumerate(trial.pool.queries)}
     if len(trial.dev) >= config.large_dev:
         dev = np.array([place[query] for query in place if query in trial.dev], dtype=np.intp)
-        return [[(np.setdiff1d(np.arange(len(place)), dev), dev)]]
+        return [(np.setdiff1d(np.arange(len(place)), dev), dev)]
     if method == "given":
         method = "by-query" if len(trial.seen) * 2 >= len(trial.test.queries) else "by-document"
-    return [_one_repeat(trial.pool, place, method, config.folds, seed, repeat) for repeat in range(config.repeats)]
-
-
-def _one_repeat(
-    pool: Dataset, place: dict[str, int], method: SplitMethod, count: int, seed: int, repeat: int
-) -> list[Fold]:
-    draw = int(generator(seed, "folds", repeat).integers(2**31))
+    draw = int(generator(seed, "folds").integers(2**31))
     try:
-        cut = folds(pool, count, method, seed=draw)
+        cut = folds(trial.pool, config.folds, method, seed=draw)
     except SplitError:
         # Too few groups of documents to keep apart; by query there are always enough.
-        cut = folds(pool, count, "by-query", seed=draw)
+        cut = folds(trial.pool, config.folds, "by-query", seed=draw)
     return [(_rows(fit, place), _rows(dev, place)) for fit, dev in cut]
 
 

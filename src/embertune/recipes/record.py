@@ -72,7 +72,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
             "fingerprint": dataset.fingerprint,
             "split": plan.to_dict(),
             "leakage": leakage.to_dict(),
-            "notes": [*dataset.notes, *plan.notes],
+            "notes": [*dataset.notes, *plan.notes, *([choice.note] if choice.note else [])],
         },
         "seed": seed,
         "versions": {
@@ -82,7 +82,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         "test_opened": measured.opened,
         "selection": {
             "candidates": [
-                {"params": tried.params, "dev": tried.dev, "chosen": tried.chosen} for tried in choice.candidates
+                {"params": tried.params, "dev": tried.dev, "weight": tried.weight} for tried in choice.candidates
             ],
             "curve": list(choice.curve),
             "seeds": [{"seed": seed + at, "delta": delta} for at, delta in enumerate(measured.seeds)],

@@ -133,15 +133,15 @@ def _other_seeds(
     seed: int,
     progress: Progress,
 ) -> tuple[float, ...]:
-    """Run the whole job under other seeds, one draw of the folds each, and give what each gained on its own test.
+    """Run the whole job under other seeds, and give what each gained on its own test.
 
     A split that is drawn is drawn anew, so this tells how far the result hangs on who happened to be in test. Nothing
     is chosen by it.
     """
-    quick, found = replace(config, repeats=1), []
+    found = []
     for other in range(seed + 1, seed + config.seeds):
         plan = make_plan(dataset, split, seed=other)
-        choices = [_choose(trial, encoded, plan, quick, other, progress) for trial in plan.trials]
+        choices = [_choose(trial, encoded, plan, config, other, progress) for trial in plan.trials]
         found.append(mean_difference(plan.trials, choices, encoded, config.metric))
     return tuple(found)
 

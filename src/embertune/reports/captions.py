@@ -113,14 +113,19 @@ def _queries(record: Record) -> str:
 
 def _candidates(record: Record) -> str:
     tried = (record.get("selection") or {}).get("candidates") or ()
-    chosen = next((one for one in tried if one["chosen"]), None)
-    if chosen is None:
+    heaviest = max(tried, key=lambda one: one["weight"], default=None)
+    if heaviest is None:
         return ""
-    text = f"{len(tried)} candidates were compared on dev; chosen: {params(chosen['params'])} ({score(chosen['dev'])})"
-    nothing = next((one for one in tried if not one["params"]), chosen)
-    if nothing is not chosen:
+    counted = sum(one["weight"] > 0 for one in tried)
+    text = f"{len(tried)} candidates were compared on dev; "
+    if counted == 1:
+        text += f"chosen: {params(heaviest['params'])} ({score(heaviest['dev'])})"
+    else:
+        text += (
+            f"the adapter is the mean of {counted}, each by its share, most of it {params(heaviest['params'])} "
+            f"({score(heaviest['dev'])}, {heaviest['weight']:.0%})"
+        )
+    nothing = next((one for one in tried if not one["params"]), heaviest)
+    if nothing is not heaviest:
         text += f", against {score(nothing['dev'])} for no adapter"
-    behind = max(one["dev"] for one in tried) - chosen["dev"]
-    if behind >= 0.0005:
-        text += f". The highest is {behind:.3f} above the chosen one"
     return f"{text}."

@@ -244,12 +244,12 @@ def _queries(record: Record, colors: Palette) -> Figure | None:
 
 
 def _candidates(record: Record, colors: Palette) -> Figure | None:
-    """Every candidate's score on dev, the chosen one marked."""
+    """Every candidate's score on dev; those that have a share in the adapter are marked, by its size."""
     tried = (record.get("selection") or {}).get("candidates") or ()
     if len(tried) < 2:
         return None
     best = sorted(range(len(tried)), key=lambda at: tried[at]["dev"], reverse=True)[:_CANDIDATES]
-    always = [at for at, one in enumerate(tried) if one["chosen"] or not one["params"]]
+    always = [at for at, one in enumerate(tried) if one["weight"] or not one["params"]]
     rows = [tried[at] for at in sorted({*best, *always})]
     layout = layout_of(colors, height=100 + 27 * len(rows))
     layout["xaxis"] |= {"title": title_of(f"{escape(record['primary'])} on dev"), "zeroline": False}
@@ -260,11 +260,11 @@ def _candidates(record: Record, colors: Palette) -> Figure | None:
         "zeroline": False,
     }
     data = []
-    for chosen, name, color, symbol in (
+    for counted, name, color, symbol in (
         (False, "tried", colors.plain, "circle-open"),
-        (True, "chosen", colors.gain, "star"),
+        (True, "has a share", colors.gain, "star"),
     ):
-        places = [at for at, row in enumerate(rows) if row["chosen"] is chosen]
+        places = [at for at, row in enumerate(rows) if (row["weight"] > 0) is counted]
         data.append(
             {
                 "type": "scatter",
@@ -275,8 +275,8 @@ def _candidates(record: Record, colors: Palette) -> Figure | None:
                 "marker": {
                     "color": color,
                     "symbol": symbol,
-                    "size": 15 if chosen else 10,
-                    "line": {"width": 2 - 2 * chosen},
+                    "size": [8 + 10 * rows[at]["weight"] ** 0.5 for at in places] if counted else 10,
+                    "line": {"width": 0 if counted else 2},
                 },
                 "hovertemplate": "%{x:.4f}<extra></extra>",
             }

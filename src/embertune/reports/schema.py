@@ -60,7 +60,7 @@ _ENTRIES = {
 
 # Fields of the objects in these lists.
 _ROWS = {
-    "selection.candidates": {"params": "object", "dev": "number", "chosen": "flag"},
+    "selection.candidates": {"params": "object", "dev": "number", "weight": "number"},
     "selection.curve": {"step": "number", "loss": "number?", "dev": "number?"},
     "selection.seeds": {"seed": "count", "delta": "number"},
     "queries": {"id": "text", "group": "text", "base": "number", "tuned": "number"},

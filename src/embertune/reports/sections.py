@@ -103,8 +103,8 @@ def tried(record: Record) -> list[Markup]:
     if candidates:
         names = list(dict.fromkeys(name for one in candidates for name in one["params"]))
         rows = [_candidate_row(one, names, record["primary"]) for one in candidates]
-        header = ["candidate", f"{record['primary']} on dev", ""]
-        chosen = {at: "chosen" for at, one in enumerate(candidates) if one["chosen"]}
+        header = ["candidate", f"{record['primary']} on dev", "share"]
+        chosen = {at: "chosen" for at, one in enumerate(candidates) if one["weight"]}
         whole = scroll_table(table(header, rows, classes=chosen), "Candidates")
         if len(rows) > _CANDIDATES:
             whole = element("details", element("summary", f"All {len(rows)} candidates"), whole, class_="more")
@@ -222,7 +222,7 @@ def _cell(row: Row, column: str) -> str:
 
 def _candidate_row(one: Mapping[str, Any], names: Sequence[str], primary: str) -> list[str]:
     ordered = {name: one["params"][name] for name in names if name in one["params"]}
-    return [params(ordered), score(one["dev"]), "✓ chosen" if one["chosen"] else ""]
+    return [params(ordered), score(one["dev"]), f"{one['weight']:.0%}" if one["weight"] else ""]
 
 
 def _leakage(leakage: Mapping[str, Any]) -> list[tuple[str, str]]:

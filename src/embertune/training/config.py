@@ -25,11 +25,11 @@ class TuneConfig:
     side: Literal["query", "both"] = "query"
     """Which embeddings are adapted: the queries alone, or the stored documents too."""
 
-    pulls: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01)
+    pulls: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
     """Strengths of the pull to the identity that are tried, strongest first."""
 
-    temperature: float = 0.05
-    """Temperature of the softmax over cosines (scale = 1 / temperature)."""
+    temperatures: tuple[float, ...] = (0.05, 0.03)
+    """Temperatures of the softmax over cosines that are tried (scale = 1 / temperature)."""
 
     rank: int | None = None
     """The adapter that is saved is fitted within this many principal directions; None: all of space."""
@@ -45,9 +45,6 @@ class TuneConfig:
 
     folds: int = 5
     """Dev is read off this many folds of the training queries, unless a dev split is large enough alone."""
-
-    repeats: int = 3
-    """How many times the folds are drawn anew; their scores are averaged."""
 
     seeds: int = 3
     """How many seeds are run in all; the others draw split and folds anew and only tell how far results differ."""
@@ -66,7 +63,6 @@ class TuneConfig:
                 ("max_steps", 1),
                 ("max_candidates", 1),
                 ("folds", 2),
-                ("repeats", 1),
                 ("seeds", 1),
             )
             if getattr(self, name) < least
@@ -78,8 +74,8 @@ class TuneConfig:
         ]
         if self.side not in ("query", "both"):
             problems.append(f"side must be 'query' or 'both', got {self.side!r}")
-        if not self.temperature > 0:
-            problems.append(f"temperature must be positive, got {self.temperature}")
+        if not self.temperatures or any(not each > 0 for each in self.temperatures):
+            problems.append(f"temperatures must be positive, got {self.temperatures}")
         if not self.pulls or any(not pull > 0 for pull in self.pulls) or list(self.pulls) != sorted(self.pulls)[::-1]:
             problems.append(f"pulls must be positive and falling, got {self.pulls}")
         try:
@@ -107,9 +103,12 @@ class TuneConfig:
 
 
 EFFORTS: dict[str, TuneConfig] = {
-    "fast": TuneConfig(folds=3, search_rank=96, rank=256),
+    "fast": TuneConfig(folds=3, search_rank=96, rank=256, temperatures=(0.05,)),
     "normal": TuneConfig(),
     "thorough": TuneConfig(
-        folds=10, search_rank=None, pulls=(3.0, 1.0, 0.55, 0.3, 0.17, 0.1, 0.055, 0.03, 0.017, 0.01), max_steps=80
+        folds=10,
+        search_rank=None,
+        pulls=(3.0, 1.0, 0.55, 0.3, 0.17, 0.1, 0.055, 0.03, 0.017, 0.01, 0.0055, 0.003),
+        max_steps=80,
     ),
 }

@@ -1,7 +1,8 @@
-"""Choose an adapter on dev: fit along the path of strengths, read dev off folds, fit once more on everything."""
+"""Choose an adapter on dev: fit along the path of strengths, read dev off folds, weigh, fit on everything."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.core.progress import Progress, silent
-from embertune.core.search import top_k
+from embertune.core.random import generator
+from embertune.core.search import Positions, top_k
 from embertune.core.vectors import Vectors
 from embertune.evaluation.evaluate import evaluate_positions
 from embertune.evaluation.judgments import Judgments
@@ -26,11 +28,14 @@ __all__ = ["Candidate", "Choice", "Fold", "Pool", "choose"]
 Rows = npt.NDArray[np.intp]
 Fold = tuple[Rows, Rows]
 
-# Dev is noisy, and a strong pull is safe: measured on 32 splits of five sets (docs/experiments.md, 2026-11-21), the
-# strongest pull within one standard error of the best gained as much as the best itself and lost less at worst. The
-# same noise would often hide a true gain of a gentle map, so no adapter is taken only if it leads by half an error.
-_WITHIN = 1.0
-_LEAD = 0.5
+# Dev is noisy: the differences between good settings are as large as its error. Measured on 37 splits of five sets
+# (docs/experiments.md, 2026-11-21), the mean of all maps so weighted gains more than the map of any one setting, and
+# loses less at worst.
+_WIDTH = 2.0
+# A setting of less than this share of the best one's weight is neither fitted further nor counted.
+_NEGLIGIBLE = 0.01
+# What is learned from random labels is no better on dev than random answers are, but for chance: 2.5 errors.
+_ABOVE_CHANCE = 2.5
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,15 @@ class Pool:
         order = np.lexsort((local[:, 1], local[:, 0]))
         return TrainingPairs(self.queries[rows], self.documents[documents], local[order])
 
-    def score(self, adapter: Adapter, rows: Rows, metric: str) -> npt.NDArray[np.float64]:
-        """Score some queries one by one under an adapter, by exact search over the whole corpus."""
+    def rank(self, adapter: Adapter, rows: Rows, metric: str) -> Positions:
+        """Rank the whole corpus for some queries under an adapter, by exact search, as deep as a metric looks."""
         depth = parse_metric(metric).k or len(self.documents)
         queries = adapter.transform(self.queries[rows], "query")
-        positions, _ = top_k(queries, adapter.transform(self.documents, "document"), depth)
-        return evaluate_positions(self.judgments.select(rows), positions, [metric])[metric]
+        return top_k(queries, adapter.transform(self.documents, "document"), depth)[0]
+
+    def judge(self, ranked: Positions, rows: Rows, metric: str) -> npt.NDArray[np.float64]:
+        """Score rankings one by one, with the answers of some queries."""
+        return evaluate_positions(self.judgments.select(rows), ranked, [metric])[metric]
 
 
 @dataclass(frozen=True)
@@ -77,12 +85,12 @@ class Candidate:
     Attributes:
         params: What it is; empty for "no adapter".
         dev: Its mean score on dev.
-        chosen: Whether it was taken.
+        weight: Its share of what was chosen; all shares sum to 1.
     """
 
     params: dict[str, Any]
     dev: float
-    chosen: bool
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -92,69 +100,151 @@ class Choice:
     Attributes:
         adapter: Fitted on all of the pool; the identity if nothing beat it.
         candidates: Everything that was tried, "no adapter" first.
-        curve: Along the final fit: {"step", "loss", "dev"}, dev where it was read.
+        curve: Along the longest final fit: {"step", "loss", "dev"}, dev where it was read.
+        note: What is to be said of the labels; usually nothing.
     """
 
     adapter: Adapter
     candidates: tuple[Candidate, ...]
     curve: tuple[dict[str, float | None], ...]
+    note: str = ""
 
 
-def choose(
-    pool: Pool, repeats: Sequence[Sequence[Fold]], config: TuneConfig, *, seed: int, progress: Progress = silent
-) -> Choice:
-    """Choose the strength of a linear adapter on dev, "no adapter" among the candidates.
+def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, progress: Progress = silent) -> Choice:
+    """Choose a linear adapter on dev: the mean of the maps of all settings, weighted by what dev says of them.
 
-    Every repeat cuts the queries into folds; each fold is judged under adapters fitted on the
-    others, one per strength, in a subspace that makes this quick. The scores of a query are averaged
-    over repeats. Of all strengths within one standard error of the best (of the paired difference)
-    the strongest pull wins: the one-standard-error rule of Breiman et al. (1984). It is fitted again
-    on the whole pool, unless no adapter leads by half an error; whether the gain is real is for the
-    test split to say.
+    Each fold is judged under adapters fitted on the others, one per temperature and strength, in a
+    subspace that makes this quick. A setting that trails the best by z standard errors (of the
+    paired difference) has weight ``exp(-(z / 2)² / 2)``: where dev cannot tell settings apart all
+    count, where it can one does. No adapter is a setting too, a map of zeros, and is taken alone if
+    its weight is more than half. Averaging over models instead of selecting one: Buckland, Burnham
+    and Augustin (1997), Model Selection: An Integral Part of Inference.
+
+    Labels that fit the embeddings no better than the answers of other queries do, frozen or adapted,
+    teach nothing; then no adapter is taken, and the note says so.
 
     Args:
         pool: What may be looked at.
-        repeats: Per repeat its folds: (rows to fit on, rows to judge).
+        folds: Rows to fit on, rows to judge.
         config: The settings.
-        seed: For the draw of candidates.
+        seed: For the draw of candidates and of random answers.
         progress: Told of every fit.
 
     Returns:
         The choice.
     """
-    searcher, finisher = (_maker(config, rank, seed) for rank in (config.search_rank, config.rank))
-    fits = sum(len(folds) for folds in repeats) + 1
-    table = np.full((len(repeats), len(config.pulls) + 1, len(pool.queries)), np.nan)
     everything = pool.training(np.arange(len(pool.queries)))
     # Of vectors alone, without labels, so every fold may share it; finding it is as dear as a fit.
     basis = _basis(everything, config.search_rank)
-    pulls, done = config.pulls, 0
-    for repeat, folds in enumerate(repeats):
-        for fit_rows, dev_rows in folds:
-            progress("choose on dev", done, fits)
-            done += 1
-            table[repeat, 0, dev_rows] = pool.score(IdentityAdapter(), dev_rows, config.metric)
-            for level, adapter in enumerate(searcher.fit_path(pool.training(fit_rows), pulls, basis=basis), start=1):
-                table[repeat, level, dev_rows] = pool.score(adapter, dev_rows, config.metric)
-        if repeat == 0:
-            # Later repeats only sharpen the choice, so they stop one step past the best of the first.
-            pulls = config.pulls[: max(1, int(np.nanmean(table[0], axis=1).argmax()) + 1)]
-    table = table[:, : len(pulls) + 1]
-    table = table[:, :, ~np.isnan(table[0, 0])]
-    means = table.mean(axis=(0, 2))
-    level = _simplest_of_the_best(table.mean(axis=0))
-    progress("fit on train and dev", fits - 1, fits)
-    path: list[Adapter] = [IdentityAdapter()]
-    path += finisher.fit_path(everything, pulls[:level])
-    progress("fit on train and dev", fits, fits)
+    table = _Table(config, pool, seed)
+    for at, (fit_rows, dev_rows) in enumerate(folds):
+        progress("choose on dev", at, len(folds) + 1)
+        training = pool.training(fit_rows)
+        # After one fold dev tells too little to drop anything.
+        paths = [config.pulls] * len(config.temperatures) if at < 2 else table.worth_fitting()
+        table.judge(IdentityAdapter(), 0, dev_rows)
+        for first, (maker, pulls) in enumerate(zip(_makers(config, config.search_rank, seed), paths, strict=True)):
+            for level, fitted in enumerate(maker.fit_path(training, pulls, basis=basis)):
+                table.judge(fitted, 1 + first * len(config.pulls) + level, dev_rows)
+    progress("fit on train and dev", len(folds), len(folds) + 1)
+    weights = table.weights()
+    note = table.noise()
+    if note or weights[0] > 0.5 or not table.gains():
+        weights = np.eye(len(weights))[0]
+    adapter, longest = _fit(everything, weights, config, seed)
+    progress("fit on train and dev", len(folds) + 1, len(folds) + 1)
+    means = table.means()
     return Choice(
-        adapter=path[level],
+        adapter=adapter,
         candidates=tuple(
-            Candidate({"pull": pull} if pull else {}, float(mean), at == level)
-            for at, (pull, mean) in enumerate(zip([None, *pulls], means, strict=True))
+            Candidate(params, float(mean), float(weight))
+            for params, mean, weight in zip(_settings(config), means, weights, strict=True)
+            if not np.isnan(mean)
         ),
-        curve=_curve(path[: level + 1], means[: level + 1]),
+        curve=_curve(longest, means, config),
+        note=note,
     )
+
+
+class _Table:
+    """Scores on dev: one row per setting, no adapter first, one column per query; NaN where nothing was judged."""
+
+    def __init__(self, config: TuneConfig, pool: Pool, seed: int) -> None:
+        self._config, self._pool = config, pool
+        shape = (1 + len(config.temperatures) * len(config.pulls), len(pool.queries))
+        self._scores, self._chance = np.full(shape, np.nan), np.full(shape, np.nan)
+        self._random = generator(seed, "answers of other queries")
+
+    def judge(self, adapter: Adapter, setting: int, rows: Rows) -> None:
+        """Score some queries under an adapter, with their own answers and with those of others."""
+        metric = self._config.metric
+        ranked = self._pool.rank(adapter, rows, metric)
+        self._scores[setting, rows] = self._pool.judge(ranked, rows, metric)
+        self._chance[setting, rows] = self._pool.judge(ranked, self._random.permutation(rows), metric)
+
+    def worth_fitting(self) -> list[tuple[float, ...]]:
+        """Give the strengths per temperature without those, the weakest, that dev has ruled out: they take longest."""
+        pulls = self._config.pulls
+        counted = self.weights()[1:].reshape(-1, len(pulls)) > 0
+        return [pulls[: int(np.flatnonzero(row).max(initial=-1)) + 1] for row in counted]
+
+    def weights(self) -> npt.NDArray[np.float64]:
+        """Weigh the settings by how far each trails the best; one that was dropped on the way has none."""
+        scores = self._scores[:, ~np.isnan(self._scores[0])]
+        whole = ~np.isnan(scores).any(axis=1)
+        scores = scores[whole]
+        behind = scores[scores.mean(axis=1).argmax()] - scores
+        errors = _errors(behind)
+        trailing = np.where(behind.any(axis=1), np.inf, 0.0)  # all queries trail by the same, or none trails at all
+        np.divide(behind.mean(axis=1), errors, out=trailing, where=errors > 0)
+        weights = np.zeros(len(whole))
+        weights[whole] = np.exp(-0.5 * (trailing / _WIDTH) ** 2)
+        weights[weights < _NEGLIGIBLE * weights.max()] = 0
+        return np.asarray(weights / weights.sum())
+
+    def means(self) -> npt.NDArray[np.float64]:
+        """Give the mean score of every setting; of one dropped on the way, by its difference from no adapter."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a setting that was never fitted stays NaN
+            return np.asarray(np.nanmean(self._scores - self._scores[0], axis=1) + np.nanmean(self._scores[0]))
+
+    def gains(self) -> bool:
+        """Tell whether any query gains under any setting."""
+        return bool((self._scores[1:] > self._scores[0]).any())
+
+    def noise(self) -> str:
+        """Say so if the answers of other queries do as well as the right ones under every setting."""
+        judged = ~np.isnan(self._scores[0])
+        above = (self._scores - self._chance)[:, judged]
+        above = above[~np.isnan(above).any(axis=1)]
+        if (above.mean(axis=1) > _ABOVE_CHANCE * _errors(above)).any():
+            return ""
+        own, other = self._scores[0, judged].mean(), self._chance[0, judged].mean()
+        return (
+            f"The labels look random: on dev the answers of other queries score {other:.3f} where each query's own "
+            f"score {own:.3f} ({self._config.metric}, frozen encoder), and no adapter changes that. Check that queries "
+            "and documents were paired by the right ids."
+        )
+
+
+def _fit(
+    everything: TrainingPairs, weights: npt.NDArray[np.float64], config: TuneConfig, seed: int
+) -> tuple[Adapter, list[LinearAdapter]]:
+    """Fit every setting that has weight on the whole pool; give the mean of the maps, and the path that weighs most."""
+    counted = weights[1:].reshape(len(config.temperatures), len(config.pulls))
+    paths = []
+    for maker, row in zip(_makers(config, config.rank, seed), counted, strict=True):
+        pulls = config.pulls[: int(np.flatnonzero(row).max(initial=-1)) + 1]
+        paths.append(list(maker.fit_path(everything, pulls)) if pulls else [])
+    fitted = [adapter for path in paths for adapter in path]
+    if not fitted:
+        return IdentityAdapter(), []
+    shares = [share for path, row in zip(paths, counted, strict=True) for share in row[: len(path)]]
+    return LinearAdapter.mean_of(fitted, shares), paths[int(counted.sum(axis=1).argmax())]
+
+
+def _settings(config: TuneConfig) -> list[dict[str, Any]]:
+    return [{}, *({"temperature": each, "pull": pull} for each in config.temperatures for pull in config.pulls)]
 
 
 def _basis(training: TrainingPairs, rank: int | None) -> Vectors | None:
@@ -163,24 +253,18 @@ def _basis(training: TrainingPairs, rank: int | None) -> Vectors | None:
     return principal_directions(training.queries, training.documents, rank)
 
 
-def _maker(config: TuneConfig, rank: int | None, seed: int) -> LinearAdapter:
-    return LinearAdapter(
-        config.side,
-        rank=rank,
-        temperature=config.temperature,
-        max_steps=config.max_steps,
-        max_candidates=config.max_candidates,
-        seed=seed,
-    )
-
-
-def _simplest_of_the_best(scores: npt.NDArray[np.float64]) -> int:
-    """Choose a row of (1 + pulls, queries): row 0 is no adapter, the pulls grow weaker downwards."""
-    best = 1 + int(scores[1:].mean(axis=1).argmax())
-    behind = scores[best] - scores[1:]
-    level = 1 + int(np.flatnonzero(behind.mean(axis=1) <= _WITHIN * _errors(behind))[0])
-    lead = scores[:1] - scores[level]
-    return 0 if lead.mean() > _LEAD * float(_errors(lead)[0]) or not lead.any() else level
+def _makers(config: TuneConfig, rank: int | None, seed: int) -> list[LinearAdapter]:
+    return [
+        LinearAdapter(
+            config.side,
+            rank=rank,
+            temperature=temperature,
+            max_steps=config.max_steps,
+            max_candidates=config.max_candidates,
+            seed=seed,
+        )
+        for temperature in config.temperatures
+    ]
 
 
 def _errors(differences: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -189,11 +273,13 @@ def _errors(differences: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return differences.std(axis=1, ddof=1) / np.sqrt(count) if count > 1 else np.zeros(len(differences))
 
 
-def _curve(path: Sequence[Adapter], means: npt.NDArray[np.float64]) -> tuple[dict[str, float | None], ...]:
+def _curve(
+    path: Sequence[LinearAdapter], means: npt.NDArray[np.float64], config: TuneConfig
+) -> tuple[dict[str, float | None], ...]:
     curve: list[dict[str, float | None]] = [{"step": 0, "loss": None, "dev": float(means[0])}]
-    for adapter, mean in zip(path[1:], means[1:], strict=True):
-        losses = getattr(adapter, "losses_", ())
-        for at, loss in enumerate(losses, start=1):
-            last = at == len(losses)
+    for adapter in path:
+        mean = means[_settings(config).index({"temperature": adapter.temperature, "pull": adapter.pull})]
+        for at, loss in enumerate(adapter.losses_, start=1):
+            last = at == len(adapter.losses_)
             curve.append({"step": len(curve), "loss": float(loss), "dev": float(mean) if last else None})
     return tuple(curve)
