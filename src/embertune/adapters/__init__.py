@@ -5,6 +5,15 @@ from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.adapters.orthogonal import OrthogonalAdapter
+from embertune.adapters.truncation import TruncationAdapter
 from embertune.adapters.whitening import WhiteningAdapter
 
-__all__ = ["Adapter", "IdentityAdapter", "LinearAdapter", "OrthogonalAdapter", "WhiteningAdapter", "load_adapter"]
+__all__ = [
+    "Adapter",
+    "IdentityAdapter",
+    "LinearAdapter",
+    "OrthogonalAdapter",
+    "TruncationAdapter",
+    "WhiteningAdapter",
+    "load_adapter",
+]
