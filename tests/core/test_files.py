@@ -34,7 +34,7 @@ def test_a_full_disk_leaves_what_stood_there_and_no_litter(tmp_path, monkeypatch
     monkeypatch.setattr(os, "fsync", _disk_is_full)
     text = (
         f"{path} could not be written: No space left on device. What stood there before is unchanged. "
-        "Free some space or name another folder."
+        "Free some space or name another place."
     )
     with pytest.raises(StorageError, match=re.escape(text)):
         write_whole(path, "new")

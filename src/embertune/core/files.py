@@ -50,7 +50,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise StorageError(
             f"{target} could not be written: {error.strerror or error}. What stood there before is unchanged. "
-            "Free some space or name another folder."
+            "Free some space or name another place."
         ) from None
     finally:
         if staging is not None:

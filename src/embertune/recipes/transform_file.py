@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,12 @@ import numpy.typing as npt
 
 from embertune.adapters.artifact import load_adapter
 from embertune.adapters.base import Adapter, Side
+from embertune.core.files import replacing
 from embertune.core.paths import as_path
 from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors
 from embertune.encoders.vector_files import load_array
-from embertune.errors import ConfigError, DataError, StorageError
+from embertune.errors import ConfigError, DataError
 
 __all__ = ["transform"]
 
@@ -45,6 +44,7 @@ def transform(
         StorageError: The disk refused; an earlier file of that name is unchanged.
 
     Example:
+        >>> import tempfile
         >>> from embertune.adapters.identity import IdentityAdapter
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     np.save(f"{folder}/x.npy", np.eye(2))
@@ -58,28 +58,13 @@ def transform(
     loaded = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
     vectors = _open(as_path(source), loaded)
     goal = as_path(target)
-    staging: str | None = None
-    try:
-        handle, staging = tempfile.mkstemp(prefix=f".{goal.name}-", suffix=".npy", dir=goal.parent)
-        os.close(handle)
-        # Plain writes, not a memory map: a full disk is then an error and not a bus error that ends the process.
-        with open(staging, "wb") as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": vectors.shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for start in range(0, len(vectors), _ROWS):
-                rows = _checked(vectors, start, source)
-                file.write(np.ascontiguousarray(loaded.transform(rows, at), dtype="<f4").tobytes())
-                progress("transform", min(start + _ROWS, len(vectors)), len(vectors))
-        os.chmod(staging, 0o644)
-        os.replace(staging, goal)
-    except OSError as error:
-        raise StorageError(
-            f"{goal} could not be written: {error.strerror or error}. What stood there before is unchanged. "
-            "Free some space or name another file."
-        ) from None
-    finally:
-        if staging is not None:
-            Path(staging).unlink(missing_ok=True)
+    # Plain writes, not a memory map: a full disk is then an error and not a bus error that ends the process.
+    with replacing(goal) as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": vectors.shape})
+        for start in range(0, len(vectors), _ROWS):
+            rows = _checked(vectors, start, source)
+            file.write(np.ascontiguousarray(loaded.transform(rows, at), dtype="<f4").tobytes())
+            progress("transform", min(start + _ROWS, len(vectors)), len(vectors))
     return {"rows": len(vectors), "dimension": vectors.shape[1], "side": side, "out": str(goal)}
 
 
