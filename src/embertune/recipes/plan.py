@@ -94,7 +94,7 @@ def make_plan(dataset: Dataset, split: SplitMethod | Split | None, *, seed: int)
     Raises:
         SplitError: Too few queries, or the split cannot be made.
     """
-    judged = [query for query in dataset.queries if any(grade > 0 for grade in dataset.qrels.get(query, {}).values())]
+    judged = dataset.judged
     if len(judged) < FEWEST_QUERIES:
         raise SplitError(
             f"{dataset.name} has {len(judged)} {'query' if len(judged) == 1 else 'queries'} with a relevant document; "

@@ -9,7 +9,7 @@ from typing import Any
 from embertune.reports.markup import Markup, element, facts, scroll_table, table
 from embertune.reports.record import Record
 from embertune.reports.tables import LEGEND, Block, Row, blocks, remarks
-from embertune.reports.words import change, clip, count, encoder_name, p_value, params, score, seconds, typeset
+from embertune.reports.words import capital, change, clip, count, encoder_name, p_value, params, score, seconds, typeset
 
 __all__ = ["comparison", "data_notes", "groups", "heading", "reproduction", "tried"]
 
@@ -30,7 +30,7 @@ def heading(record: Record) -> list[Markup]:
     line = f"Embertune report · {record['data']['name']} · {encoder_name(record['encoder'])} · {record['created'][:10]}"
     lead = [element("p", typeset(rest), class_="lead")] if rest else []
     warnings = [element("li", element("strong", note)) for note in remarks(record)]
-    reasons = [element("li", typeset(_capital(part.rstrip(".")))) for part in verdict["reason"].split("; ") if part]
+    reasons = [element("li", typeset(capital(part.rstrip(".")))) for part in verdict["reason"].split("; ") if part]
     return [
         element("p", line, class_="eyebrow"),
         element("div", element("h1", typeset(headline)), *lead, class_=f"verdict {verdict['code']}"),
@@ -51,7 +51,7 @@ def split_sentence(sentence: str) -> tuple[str, str]:
     for mark, kept in ((". ", "."), (": ", "")):
         head, found, rest = sentence.partition(mark)
         if found and len(head) < _HEADLINE:
-            return head + kept, rest if rest[:1].isupper() or "@" in rest.split(" ")[0] else _capital(rest)
+            return head + kept, rest if rest[:1].isupper() or "@" in rest.split(" ")[0] else capital(rest)
     return sentence, ""
 
 
@@ -64,7 +64,7 @@ def comparison(record: Record) -> list[Markup]:
         2
     """
     block = blocks(record)[0]
-    return [_block_table(block, record["primary"]), element("p", _capital(LEGEND), class_="quiet")]
+    return [_block_table(block, record["primary"]), element("p", capital(LEGEND), class_="quiet")]
 
 
 def groups(record: Record) -> list[Markup]:
@@ -81,7 +81,7 @@ def groups(record: Record) -> list[Markup]:
     )
     parts = [element("p", said, class_="quiet")]
     for block in blocks(record)[1:]:
-        parts.append(element("h3", _capital(block.title)))
+        parts.append(element("h3", capital(block.title)))
         if block.rows:
             parts.append(_block_table(block, record["primary"]))
         else:
@@ -208,7 +208,7 @@ def _p_text(value: float | None) -> str:
 def _block_table(block: Block, primary: str) -> Markup:
     rows = [[row.metric, *(_cell(row, name) for name in block.columns)] for row in block.rows]
     main = {at: "primary" for at, row in enumerate(block.rows) if row.metric == primary}
-    return scroll_table(table(["metric", *block.columns], rows, classes=main), _capital(block.title))
+    return scroll_table(table(["metric", *block.columns], rows, classes=main), capital(block.title))
 
 
 def _cell(row: Row, column: str) -> str:
@@ -258,7 +258,3 @@ def _plain(value: Any) -> str:
 
 def _settings(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {_plain(value)}" for name, value in values.items() if value not in (None, ""))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

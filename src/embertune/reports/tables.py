@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embertune.reports.record import Record
-from embertune.reports.words import change, clip, encoder_name, p_value, queries, score, system_name
+from embertune.reports.words import capital, change, clip, encoder_name, p_value, queries, score, system_name
 
 __all__ = ["LEGEND", "Block", "Row", "blocks", "latex_table", "markdown_table", "remarks", "text_table"]
 
@@ -161,14 +161,14 @@ def markdown_table(record: Mapping[str, Any]) -> str:
     record = Record.of(record)
     parts = []
     for block in blocks(record):
-        lines = [f"**{_capital(block.title)}**"]
+        lines = [f"**{capital(block.title)}**"]
         if block.rows:
             lines += ["", _markdown_line(["metric", *block.columns]), "|---|" + "--:|" * len(block.columns)]
         for row in block.rows:
             cells = [f"**{row.cells[name]}**" if _is_bold(row, name) else row.cells[name] for name in block.columns]
             lines.append(_markdown_line([row.metric, *cells]))
         parts.append("\n".join(lines))
-    return "\n\n".join([*parts, *remarks(record), _capital(LEGEND)]) + "\n"
+    return "\n\n".join([*parts, *remarks(record), capital(LEGEND)]) + "\n"
 
 
 def latex_table(record: Mapping[str, Any]) -> str:
@@ -198,7 +198,7 @@ def latex_table(record: Mapping[str, Any]) -> str:
     for block in every:
         lines += [
             r"\midrule",
-            rf"\multicolumn{{{len(columns) + 1}}}{{l}}{{\emph{{{_latex(_capital(block.title))}}}}} \\",
+            rf"\multicolumn{{{len(columns) + 1}}}{{l}}{{\emph{{{_latex(capital(block.title))}}}}} \\",
         ]
         for row in block.rows:
             cells = [_latex(row.cells.get(name, ""), bold=_is_bold(row, name)) for name in columns]
@@ -259,10 +259,6 @@ def _text_lines(block: Block, columns: Sequence[str]) -> list[str]:
 
 def _is_bold(row: Row, column: str) -> bool:
     return column == "change" and row.direction != 0
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _markdown_line(cells: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "capital",
     "change",
     "clip",
     "count",
@@ -143,6 +144,16 @@ def params(values: Mapping[str, Any]) -> str:
         ('pull 0.03, side query', 'no adapter')
     """
     return ", ".join(f"{name} {_setting(value)}" for name, value in values.items()) or "no adapter"
+
+
+def capital(text: str) -> str:
+    """Begin a text with a capital; what stands behind it stays as it is.
+
+    Example:
+        >>> capital("all 6 test queries: nDCG"), capital("")
+        ('All 6 test queries: nDCG', '')
+    """
+    return text[:1].upper() + text[1:]
 
 
 def typeset(text: str) -> str:
