@@ -88,6 +88,46 @@ def test_the_fix_is_the_line_to_type(spec, fix):
         check_adapter_fits(fitted(spec), EncoderSpec("hashing", "trigrams-64", dimension=64))
 
 
+OLD, NEW = "0" * 39 + "a", "0" * 39 + "b"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "fix"),
+    [
+        (
+            "static/wordllama-l2_supercat",
+            "sha256:12",
+            "sha256:34",
+            "Install the wordllama that it was trained with, or train it again on these weights.",
+        ),
+        (
+            "model2vec/a/b",
+            OLD,
+            NEW,
+            f"Load it with: embertune.load_encoder('model2vec/a/b', revision='{OLD}') | adapter",
+        ),
+        (
+            "fastembed/a/b",
+            OLD,
+            NEW,
+            "Load it from a folder that holds the files of that revision: "
+            "embertune.load_encoder('fastembed/a/b', path=FOLDER) | adapter",
+        ),
+    ],
+)
+def test_other_weights_under_the_same_name_are_refused(name, old, new, fix):
+    provider, _, model = name.partition("/")
+    trained = EncoderSpec(provider, model, old, 64)
+    expected = (
+        f"mine was trained on {name} (64 dimensions); this encoder is {name} (64 dimensions): revision {old!r} here, "
+        f"{new!r} there (here: the adapter, there: the encoder). {fix}"
+    )
+    with pytest.raises(ArtifactError, match=f"^{re.escape(expected)}$"):
+        check_adapter_fits(fitted(trained), replace(trained, revision=new), "mine")
+    # An adapter of an earlier version did not know its weights, and is still served.
+    check_adapter_fits(fitted(replace(trained, revision=None)), trained)
+
+
 def test_an_adapter_that_knows_no_encoder_is_checked_by_dimension():
     adapter = fitted()
     adapter.encoder = None

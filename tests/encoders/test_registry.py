@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,10 +22,35 @@ def embed(texts):
     return np.array([[len(text), 1.0] for text in texts])
 
 
-def fake_fastembed(calls):
+COMMIT = "5c38ec7c405ec4b44b94cc5a9bb96e735b38267a"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A cache of the Hugging Face hub, into which models can be put; nothing is downloaded."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("SENTENCE_TRANSFORMERS_HOME", raising=False)
+
+    def put(model, commit=COMMIT):
+        repository = tmp_path / "hub" / f"models--{model.replace('/', '--')}"
+        folder = repository / "snapshots" / commit
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("config.json", "tokenizer.json", "model.safetensors"):
+            (folder / name).write_text("{}")
+        (repository / "refs").mkdir(exist_ok=True)
+        (repository / "refs" / "main").write_text(commit)
+        return folder
+
+    return put
+
+
+def fake_fastembed(calls, folder=None):
     class TextEmbedding:
         def __init__(self, model_name, **options):
             calls.append((model_name, options))
+            if folder is not None:
+                self.model = SimpleNamespace(_model_dir=folder)
 
         def query_embed(self, texts):
             return iter(np.array([[1.0, len(text)] for text in texts], dtype=np.float32))
@@ -82,7 +108,7 @@ def both(encoder):
     return encoder, query, document
 
 
-def test_every_provider_is_constructed_and_called(api, tmp_path, monkeypatch):
+def test_every_provider_is_constructed_and_called(api, hub, tmp_path, monkeypatch):
     """Real classes, over fake libraries where weights would have to be downloaded."""
     if find_spec("litellm") is None:
         pytest.skip("the api extra is not installed")
@@ -93,6 +119,8 @@ def test_every_provider_is_constructed_and_called(api, tmp_path, monkeypatch):
         ("sentence_transformers", fake_sentence_transformers),
     ):
         monkeypatch.setitem(sys.modules, name, fake(calls))
+    hub("some/model")
+    potion = hub("minishlab/potion-base-8M")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a-key-for-the-test")
     vectors = {"corpus": np.eye(2), "queries": np.eye(2)[:1], "corpus_ids": ["d1", "d2"], "query_ids": ["q1"]}
     np.savez(tmp_path / "v.npz", **vectors)
@@ -113,7 +141,7 @@ def test_every_provider_is_constructed_and_called(api, tmp_path, monkeypatch):
 
     assert calls == [
         ("some/model", {"revision": None, "device": None, "truncate_dim": None}),
-        "minishlab/potion-base-8M",
+        str(potion),
         ("BAAI/bge-small-en-v1.5", {}),
     ]
     # Each side reaches its own method, and the model's own prompts are found.
@@ -124,7 +152,64 @@ def test_every_provider_is_constructed_and_called(api, tmp_path, monkeypatch):
     assert (encoder.spec.query_prompt, encoder.spec.document_prompt) == ("query: ", "passage: ")
 
 
-def test_prompts_of_ones_own_win_over_the_models(monkeypatch):
+RUNTIMES = ("sentence-transformers", "model2vec", "fastembed")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_commit_of_a_download_is_the_revision(hub, monkeypatch, runtime):
+    """Another commit under the same name finds no vector of the old one in the cache."""
+    for commit, uncached in ((COMMIT, ["text"]), (COMMIT[::-1], ["text"]), (COMMIT[::-1], [])):
+        folder = hub("a/b", commit)
+        monkeypatch.setitem(sys.modules, "sentence_transformers", fake_sentence_transformers([]))
+        monkeypatch.setitem(sys.modules, "model2vec", fake_model2vec([]))
+        monkeypatch.setitem(sys.modules, "fastembed", fake_fastembed([], folder))
+        encoder = load_encoder(f"{runtime}/a/b")
+        assert encoder.spec.revision == commit
+        assert encoder.uncached(["text"], "query") == uncached
+        encoder.encode_query(["text"])
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES[:2])
+def test_a_revision_may_be_asked_for(hub, monkeypatch, runtime):
+    calls = []
+    monkeypatch.setitem(sys.modules, "sentence_transformers", fake_sentence_transformers(calls))
+    monkeypatch.setitem(sys.modules, "model2vec", fake_model2vec(calls))
+    old, new = hub("a/b", COMMIT), hub("a/b", COMMIT[::-1])
+    (old.parents[1] / "refs" / "v1").write_text(COMMIT)
+    assert load_encoder(f"{runtime}/a/b").spec.revision == COMMIT[::-1]
+    # A branch moves on, so it is the commit that is noted.
+    assert load_encoder(f"{runtime}/a/b", revision="v1").spec.revision == COMMIT
+    wanted = [str(new), str(old)] if runtime == "model2vec" else [None, "v1"]
+    assert [call if runtime == "model2vec" else call[1]["revision"] for call in calls] == wanted
+
+
+def test_a_download_that_broke_off_is_completed(hub, monkeypatch):
+    import huggingface_hub
+
+    folder = hub("a/b")
+    (folder / "model.safetensors").unlink()
+    asked = []
+
+    def download(model, local_files_only=False, **wanted):
+        asked.append((model, local_files_only))
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setitem(sys.modules, "model2vec", fake_model2vec([]))
+    load_encoder("model2vec/a/b")
+    assert asked == [("a/b", True), ("a/b", False)]
+
+
+def test_weights_that_cannot_be_told_apart_are_not_cached(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fastembed", fake_fastembed([]))
+    encoder = load_encoder("fastembed/a/b")
+    encoder.encode_query(["text"])
+    assert encoder.spec.revision is None
+    assert encoder.uncached(["text"], "query") == ["text"]
+
+
+def test_prompts_of_ones_own_win_over_the_models(hub, monkeypatch):
+    hub("sentence-transformers/m")
     monkeypatch.setitem(sys.modules, "sentence_transformers", fake_sentence_transformers([]))
     encoder = load_encoder("sentence-transformers/m", query_prompt="", document_prompt="d: ", normalize=False)
     assert encoder.encode_query(["a"]).tolist() == [[1, 1]]
@@ -147,7 +232,9 @@ def test_a_missing_library_names_its_extra(monkeypatch, name, library):
 
 
 @pytest.mark.parametrize("library", ["sentence_transformers", "model2vec", "fastembed"])
-def test_a_model_that_cannot_be_loaded(monkeypatch, library):
+def test_a_model_that_cannot_be_loaded(hub, monkeypatch, library):
+    hub("some/model")
+
     def fail(*args, **kwargs):
         raise OSError("no such model on the hub.\nlong tail")
 

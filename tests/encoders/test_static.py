@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embertune.encoders import load_encoder
+from embertune.encoders import load_encoder, static
 
 TEXTS = [
     "How do I split a list into chunks?",
@@ -48,6 +48,29 @@ def test_long_texts_are_read_to_their_end(encoder):
 
 def test_the_spec(encoder):
     assert str(encoder.spec) == "static/wordllama-l2_supercat (256 dimensions)"
+    # The same for wordllama 0.3.9 and 0.4.0: an adapter trained with one of them is served with the other.
+    assert encoder.spec.revision == "sha256:802fcfe3d21d4d1d"
+
+
+def test_the_revision_is_that_of_weights_and_tokenizer(tmp_path):
+    files = {"weights/l2_supercat_256.safetensors": b"w", "tokenizers/l2_supercat_tokenizer_config.json": b"{}"}
+
+    def revision(**changed):
+        for name, content in (files | changed).items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(content)
+        return static._revision(tmp_path)
+
+    weights, tokenizer = files
+    assert revision() == revision(**{tokenizer: b"{}\n"})
+    assert len({revision(), revision(**{weights: b"v"}), revision(**{tokenizer: b"[]"})}) == 3
+
+
+def test_the_cache_gives_no_vectors_of_other_weights(monkeypatch):
+    before = load_encoder("static").encode_query(["split a list"])
+    tokenizer, table, _ = static._load()
+    monkeypatch.setattr(static, "_load", lambda: (tokenizer, -table, "sha256:another"))
+    np.testing.assert_array_equal(load_encoder("static").encode_query(["split a list"]), -before)
 
 
 def test_loading_leaves_logging_alone_and_needs_no_network(tmp_path):

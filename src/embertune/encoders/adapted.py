@@ -51,11 +51,22 @@ def _fix(trained: EncoderSpec, spec: EncoderSpec) -> str:
         )
     if trained.provider == "function":
         return f'Load the function that it was trained with: embertune.load_encoder(FUNCTION, name="{trained.model}").'
-    if (trained.revision or "").startswith("sha256:"):
+    line = f"embertune.load_encoder({', '.join(_arguments(trained, spec))}) | adapter"
+    if (trained.revision or "").startswith("sha256:") and trained.provider != "static":
         return (
             f"It was trained with a model folder called {trained.model}, whose files had the hash {trained.revision}."
         )
-    return f"Load it with: embertune.load_encoder({', '.join(_arguments(trained, spec))}) | adapter"
+    if trained.provider == "static" and _other_weights(trained, spec):
+        return "Install the wordllama that it was trained with, or train it again on these weights."
+    if trained.provider == "fastembed" and _other_weights(trained, spec):
+        return f"Load it from a folder that holds the files of that revision: {line}"
+    return f"Load it with: {line}"
+
+
+def _other_weights(trained: EncoderSpec, spec: EncoderSpec) -> bool:
+    """Whether both are the same model in two versions."""
+    same_model = (trained.provider, trained.model) == (spec.provider, spec.model)
+    return same_model and None not in (trained.revision, spec.revision) and trained.revision != spec.revision
 
 
 def _arguments(trained: EncoderSpec, spec: EncoderSpec) -> Iterator[str]:
@@ -66,8 +77,10 @@ def _arguments(trained: EncoderSpec, spec: EncoderSpec) -> Iterator[str]:
     if same_model and trained.dimension is not None and spec.dimension not in (None, trained.dimension):
         word = "truncate_dim" if trained.provider == "sentence-transformers" else "dimensions"
         yield f"{word}={trained.dimension}"
-    if trained.provider == "sentence-transformers" and trained.revision:
+    if trained.provider in ("sentence-transformers", "model2vec") and trained.revision:
         yield f"revision={trained.revision!r}"
+    if trained.provider == "fastembed" and _other_weights(trained, spec):
+        yield "path=FOLDER"
     for key, prompt in (("query_prompt", trained.query_prompt), ("document_prompt", trained.document_prompt)):
         if prompt:
             yield f"{key}={prompt!r}"

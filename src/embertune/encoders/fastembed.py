@@ -10,7 +10,7 @@ import numpy as np
 from embertune._optional import require
 from embertune.core.vectors import Vectors
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
-from embertune.encoders.model_folders import folder_revision
+from embertune.encoders.model_folders import download_revision
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import EncoderError
 
@@ -44,7 +44,12 @@ class FastEmbedEncoder(TextEncoder):
                 "python -c \"import fastembed; print(*[m['model'] for m in "
                 'fastembed.TextEmbedding.list_supported_models()], sep=chr(10))"'
             ) from None
-        super().__init__(EncoderSpec("fastembed", model, folder_revision(Path(path)) if path else None), **options)
+        # fastembed does not say which files it took, but keeps the folder (0.6 to 0.9).
+        folder = getattr(getattr(self._model, "model", None), "_model_dir", path)
+        if folder is None:  # versions that cannot be told apart must not share entries
+            options["cache"] = False
+        revision = None if folder is None else download_revision(Path(folder))
+        super().__init__(EncoderSpec("fastembed", model, revision), **options)
 
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
         embed = self._model.query_embed if side == "query" else self._model.passage_embed

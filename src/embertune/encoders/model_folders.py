@@ -1,14 +1,17 @@
-"""Models that lie in a folder of this machine: what they are, and which version."""
+"""Models that lie in a folder of this machine, a download included: what they are, and which version."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from embertune.errors import EncoderError
 
-__all__ = ["folder_revision", "folder_runtime"]
+__all__ = ["download_revision", "folder_revision", "folder_runtime"]
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def folder_runtime(folder: Path) -> str:
@@ -38,3 +41,14 @@ def folder_revision(folder: Path) -> str:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         state.update(f"{path.relative_to(folder).as_posix()}\n{digest}\n".encode())
     return f"sha256:{state.hexdigest()[:16]}"
+
+
+def download_revision(folder: Path) -> str:
+    """Give the commit by which the Hugging Face hub's cache names a folder, or else the hash of its files.
+
+    Args:
+        folder: Where a library keeps what it downloaded, such as ``models--a--b/snapshots/COMMIT``.
+    """
+    folder = folder.absolute()
+    named = folder.parent.name == "snapshots" and _COMMIT.fullmatch(folder.name)
+    return folder.name if named else folder_revision(folder)

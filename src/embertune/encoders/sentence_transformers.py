@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
@@ -10,7 +12,7 @@ import numpy as np
 from embertune._optional import require
 from embertune.core.vectors import Vectors
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
-from embertune.encoders.model_folders import folder_revision
+from embertune.encoders.model_folders import download_revision, folder_revision
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import EncoderError
 
@@ -70,7 +72,7 @@ class SentenceTransformerEncoder(TextEncoder):
                 "sentence-transformers", folder.resolve().name, folder_revision(folder), dimension=dimension
             )
         else:
-            spec = EncoderSpec("sentence-transformers", model, revision or self._commit(), dimension=dimension)
+            spec = EncoderSpec("sentence-transformers", model, self._hub_revision(model, revision), dimension=dimension)
         super().__init__(spec, **options)
         self.variant = str(truncate_dim or "")
 
@@ -80,8 +82,18 @@ class SentenceTransformerEncoder(TextEncoder):
         vectors: Vectors = encode(texts, prompt=self.prompt(side), batch_size=self.batch_size, show_progress_bar=False)
         return vectors
 
-    def _commit(self) -> str | None:
-        """Give the hub's commit, which transformers notes in the configuration it downloads."""
-        config = getattr(getattr(self._model[0], "auto_model", None), "config", None)
-        commit: str | None = getattr(config, "_commit_hash", None)
-        return commit
+    def _hub_revision(self, model: str, revision: str | None) -> str:
+        """Give the commit that the model's files were taken from, or else a hash of its weights."""
+        hub = require("huggingface_hub", extra="sentence-transformers", purpose="A model of the Hugging Face hub")
+        cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME")  # where sentence-transformers looks first
+        # It puts its own name before a name without a slash, except before those of the first transformers.
+        for name in (model,) if "/" in model else (model, f"sentence-transformers/{model}"):
+            for file in ("modules.json", "config.json"):
+                path = hub.try_to_load_from_cache(name, file, cache_dir=cache, revision=revision)
+                if isinstance(path, str):
+                    return download_revision(Path(path).parent)
+        state = hashlib.sha256()
+        for name, tensor in self._model.state_dict().items():
+            state.update(name.encode())
+            state.update(tensor.detach().cpu().float().numpy().tobytes())
+        return f"sha256:{state.hexdigest()[:16]}"
