@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from embertune.data.dataset import Dataset, Document
+from embertune.data.false_negatives import Guard, false_negatives
 from embertune.data.inspect import Inspection, SplitOutlook, Spread, inspect_dataset
 from embertune.data.io import load_dataset
 from embertune.data.leakage import Leakage, LeakedPair, find_leakage
+from embertune.data.negatives import MiningConfig, Negatives, mine_hard_negatives, random_negatives
+from embertune.data.passages import passages_from_text
 from embertune.data.qrels import read_trec_qrels
 from embertune.data.splits import Split, SplitMethod, folds, seen_queries, split_dataset
 from embertune.data.texts import normalize_text
@@ -13,18 +16,25 @@ from embertune.data.texts import normalize_text
 __all__ = [
     "Dataset",
     "Document",
+    "Guard",
     "Inspection",
     "Leakage",
     "LeakedPair",
+    "MiningConfig",
+    "Negatives",
     "Split",
     "SplitMethod",
     "SplitOutlook",
     "Spread",
+    "false_negatives",
     "find_leakage",
     "folds",
     "inspect_dataset",
     "load_dataset",
+    "mine_hard_negatives",
     "normalize_text",
+    "passages_from_text",
+    "random_negatives",
     "read_trec_qrels",
     "seen_queries",
     "split_dataset",

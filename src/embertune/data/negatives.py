@@ -14,7 +14,7 @@ from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.texts import counted
 from embertune.errors import ConfigError, DataError
 
-__all__ = ["MiningConfig", "Negatives", "mine_hard_negatives", "random_negatives"]
+__all__ = ["MiningConfig", "Negatives", "checked_pairs", "mine_hard_negatives", "random_negatives"]
 
 _QUERY_BLOCK = 1024
 
@@ -146,7 +146,7 @@ def mine_hard_negatives(
     """
     config = config or MiningConfig()
     left, right = normalize(as_vectors(queries, "queries")), normalize(as_vectors(documents, "documents"))
-    known = _checked(pairs, len(left), len(right))
+    known = checked_pairs(pairs, len(left), len(right))
     never = np.empty((0, 2), dtype=np.intp) if ignored is None else np.asarray(ignored, dtype=np.intp).reshape(-1, 2)
     if len(never):
         # A pair that is both is a positive.
@@ -195,7 +195,7 @@ def random_negatives(
     """
     if num_negatives < 1:
         raise ConfigError(f"num_negatives must be at least 1, got {num_negatives}")
-    known = _checked(pairs, None, documents)
+    known = checked_pairs(pairs, None, documents)
     if ignored is not None:
         known = np.unique(np.concatenate([known, np.asarray(ignored, dtype=np.intp).reshape(-1, 2)]), axis=0)
     sought = np.unique(np.asarray(pairs, dtype=np.intp).reshape(-1, 2)[:, 0])
@@ -213,10 +213,21 @@ def random_negatives(
     return Negatives(sought, drawn, scores, {})
 
 
-_FILTERS = ("absolute_margin", "relative_margin", "max_score", "min_score")
+def checked_pairs(pairs: Any, queries: int | None, documents: int) -> Positions:
+    """Check pairs, and give them sorted, each once.
 
+    Args:
+        pairs: (p, 2) positions of a query and of one of its positives.
+        queries: How many queries there are, if known.
+        documents: How many documents there are.
 
-def _checked(pairs: Any, queries: int | None, documents: int) -> Positions:
+    Raises:
+        DataError: There is none, or one points nowhere.
+
+    Example:
+        >>> checked_pairs([(1, 0), (0, 1), (1, 0)], None, 2).tolist()
+        [[0, 1], [1, 0]]
+    """
     rows = np.unique(np.asarray(pairs, dtype=np.intp).reshape(-1, 2), axis=0)
     if not len(rows):
         raise DataError(
@@ -232,6 +243,9 @@ def _checked(pairs: Any, queries: int | None, documents: int) -> Positions:
             "Positions count from 0."
         )
     return rows
+
+
+_FILTERS = ("absolute_margin", "relative_margin", "max_score", "min_score")
 
 
 def _local(pairs: Positions, queries: Positions) -> Positions:
