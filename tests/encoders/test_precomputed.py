@@ -83,6 +83,27 @@ def test_pairs_of_npy(tmp_path, ending):
     assert isinstance(encoder._tables["document"].vectors, np.memmap)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_only_a_line_feed_ends_an_id(tmp_path, end, last):
+    ids = ["a\u2028b", "c\x85d", " e\x0b", "f\rg"]
+    np.save(tmp_path / "c.npy", C)
+    np.save(tmp_path / "q.npy", Q)
+    (tmp_path / "c_ids.txt").write_bytes((end.join(ids) + end * last).encode())
+    (tmp_path / "q_ids.txt").write_bytes(b"\xef\xbb\xbfq0\nq1\n")
+    encoder = load_encoder(f"precomputed:{tmp_path}/c.npy,{tmp_path}/q.npy")
+    np.testing.assert_allclose(encoder.lookup(ids, "document"), unit(C), rtol=1e-6)
+    np.testing.assert_allclose(encoder.lookup(["q0", "q1"], "query"), unit(Q), rtol=1e-6)
+
+
+def test_an_empty_file_of_ids_has_none(tmp_path):
+    np.save(tmp_path / "c.npy", C)
+    np.save(tmp_path / "q.npy", Q)
+    (tmp_path / "c_ids.txt").write_bytes(b"")
+    with pytest.raises(EncoderError, match=r"4 rows and .* 0 ids. Expected one id per row"):
+        load_encoder(f"precomputed:{tmp_path}/c.npy,{tmp_path}/q.npy")
+
+
 @pytest.mark.parametrize(
     ("column", "query", "document"), [("side", "query", "document"), ("kind", "queries", "corpus")]
 )

@@ -191,8 +191,8 @@ def _read_ids(path: Path) -> npt.NDArray[Any]:
     if path.suffix == ".npy":
         return load_array(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        ids = text.splitlines() if path.suffix == ".txt" else json.loads(text)
+        text = path.read_bytes().decode("utf-8-sig")
+        ids = _lines(text) if path.suffix == ".txt" else json.loads(text)
     except (OSError, ValueError) as error:
         raise EncoderError(
             f"{path} cannot be read: {error}. Expected UTF-8 text, one id per line or a JSON list."
@@ -200,6 +200,11 @@ def _read_ids(path: Path) -> npt.NDArray[Any]:
     if not isinstance(ids, list):
         raise EncoderError(f"{path} holds a JSON {type(ids).__name__}. Expected a list of ids.")
     return np.array([str(name) for name in ids], dtype=str)
+
+
+def _lines(text: str) -> list[str]:
+    # splitlines would also break at U+2028, U+0085 and others that an id may hold.
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def _read_parquet(path: Path) -> dict[Side, VectorTable]:
