@@ -2,6 +2,7 @@
 
 from embertune.adapters.artifact import load_adapter
 from embertune.adapters.base import Adapter
+from embertune.adapters.chain import Chain
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.adapters.orthogonal import OrthogonalAdapter
@@ -10,6 +11,7 @@ from embertune.adapters.whitening import WhiteningAdapter
 
 __all__ = [
     "Adapter",
+    "Chain",
     "IdentityAdapter",
     "LinearAdapter",
     "OrthogonalAdapter",

@@ -11,17 +11,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save_file as save_tensors
 
-from embertune.adapters.base import ADAPTER_TYPES, Adapter
-from embertune.adapters.gate import Gate
+from embertune.adapters.base import Adapter
+from embertune.adapters.state import class_of, from_state, to_state
 from embertune.core.paths import as_path
 from embertune.errors import ArtifactError, StorageError
 
@@ -51,18 +50,10 @@ def save(adapter: Adapter, folder: str | Path) -> Path:
 
 def write_adapter(adapter: Adapter, folder: Path) -> None:
     """Write the files of an adapter into an empty folder; see `write_folder` for how it gets its name."""
-    tensors = {name: np.ascontiguousarray(array) for name, array in adapter.tensors().items()}
-    if adapter.gate is not None:
-        tensors["gate.queries"] = np.ascontiguousarray(adapter.gate.queries)
+    described, tensors = to_state(adapter)
     config = {
         "format": FORMAT,
-        "type": adapter.type,
-        **adapter.to_config(),
-        "dimension": adapter.dimension,
-        "strength": adapter.strength,
-        "gate": None
-        if adapter.gate is None
-        else {name: getattr(adapter.gate, name) for name in ("low", "high", "neighbours")},
+        **described,
         "encoder": dict(adapter.encoder) if adapter.encoder else None,
         "library": f"embertune {version('embertune')}",
     }
@@ -149,6 +140,7 @@ def load_adapter(folder: str | Path) -> Adapter:
         ArtifactError: The folder is missing, damaged or of a newer format.
 
     Example:
+        >>> import numpy as np
         >>> from embertune.adapters.linear import LinearAdapter
         >>> folder = tempfile.TemporaryDirectory()
         >>> _ = LinearAdapter(pull=0.3).fit(np.eye(2), np.eye(2)[::-1]).save(f"{folder.name}/mine")
@@ -159,16 +151,12 @@ def load_adapter(folder: str | Path) -> Adapter:
     source = as_path(folder)
     config = _read_config(source)
     try:
-        tensors = load_file(source / "adapter.safetensors")
-        adapter_class = ADAPTER_TYPES[config["type"]]
-        queries = tensors.pop("gate.queries", None)
-        adapter = adapter_class.from_tensors(tensors, {name: config[name] for name in adapter_class.param_names()})
-        adapter = adapter.scaled(config.get("strength", 1.0))
-        if queries is not None:
-            adapter = adapter.gated(Gate(queries, **config["gate"]))
-        if adapter.dimension != config["dimension"]:
-            raise ValueError(f"config.json says {config['dimension']} dimensions, the weights have {adapter.dimension}")
+        # Before the weights, which a type of the future may store in a way of its own.
+        class_of(config.get("type"))
+        adapter = from_state(config, load_file(source / "adapter.safetensors"))
         adapter.encoder = _encoder(config["encoder"])
+    except ArtifactError as error:
+        raise ArtifactError(f"{source} holds {error}") from None
     except KeyError as error:
         raise _damaged(source, f"{error} is missing") from None
     except (OSError, SafetensorError, TypeError, ValueError) as error:
@@ -199,20 +187,7 @@ def _read_config(source: Path) -> dict[str, Any]:
             f"{source} has format {config['format']}; this version reads up to {FORMAT}. "
             "Upgrade with: pip install -U embertune"
         )
-    if not isinstance(config.get("type"), str) or not _is_known(config["type"]):
-        raise ArtifactError(
-            f"{source} holds an adapter of type {config.get('type')!r}; known are {', '.join(sorted(ADAPTER_TYPES))}. "
-            "If the class is your own, import its module first; otherwise upgrade with: pip install -U embertune"
-        )
     return config
-
-
-def _is_known(type_name: str) -> bool:
-    """Tell whether a class of that name is imported, after importing what other packages offer under it."""
-    if type_name not in ADAPTER_TYPES:
-        for entry in entry_points(group="embertune.adapters", name=type_name):
-            entry.load()
-    return type_name in ADAPTER_TYPES
 
 
 def _encoder(found: Any) -> Mapping[str, Any] | None:
