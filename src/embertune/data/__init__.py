@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from embertune.data.dataset import Dataset, Document
-from embertune.data.false_negatives import Guard, false_negatives
+from embertune.data.guard import Guard, false_negatives
 from embertune.data.inspect import Inspection, SplitOutlook, Spread, inspect_dataset
 from embertune.data.io import load_dataset
 from embertune.data.leakage import Leakage, LeakedPair, find_leakage

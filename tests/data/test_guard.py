@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from embertune.core.vectors import normalize
-from embertune.data.false_negatives import Guard, false_negatives, near_copies, overlapping_texts
+from embertune.data.guard import Guard, false_negatives, near_copies, overlapping_texts
 from embertune.data.negatives import MiningConfig, mine_hard_negatives
 from embertune.data.words import word_spans
 from embertune.errors import ConfigError, DataError
@@ -127,7 +127,7 @@ def test_overlaps_equal_a_plain_comparison_of_runs():
 
 
 def test_near_copies_in_blocks_are_those_of_the_whole_product(monkeypatch):
-    monkeypatch.setattr("embertune.data.false_negatives._BLOCK_CELLS", 100)
+    monkeypatch.setattr("embertune.data.guard._BLOCK_CELLS", 100)
     vectors = far_apart(30, dimension=3)
     expected = np.argwhere(vectors.astype(float) @ vectors.T.astype(float) >= 0.9)
     assert len(expected) > 40
