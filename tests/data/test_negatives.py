@@ -75,7 +75,7 @@ def test_hard_negatives_are_those_of_the_definition(config, masked, monkeypatch)
     np.testing.assert_array_equal(documents, copies[1])
 
 
-def test_negatives_are_query_document_pairs_and_never_positives():
+def test_mined_and_drawn_negatives_are_documents_and_never_positives():
     queries, documents, pairs = problem()
     known = set(map(tuple, pairs.tolist()))
     mined = mine_hard_negatives(queries, documents, pairs, MiningConfig(relative_margin=None, num_negatives=20))
