@@ -189,8 +189,8 @@ def test_an_address_that_refuses_the_connection(small, fails, monkeypatch):
     fails(
         *small.tune("--api-base", f"http://127.0.0.1:{port}/v1", encoder="openai/text-embedding-3-small"),
         says=[
-            "openai/text-embedding-3-small failed 7 times, last with: Connection error.",
-            f"Check that a server listens at http://127.0.0.1:{port}/v1. Run again to go on from the cache.",
+            f"openai/text-embedding-3-small: nobody listens at http://127.0.0.1:{port} (connection refused, tries: 3).",
+            "Start the server, or give its address with api_base= (--api-base). Run again to go on from the cache.",
         ],
     )
 

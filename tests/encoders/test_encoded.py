@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embertune.adapters.identity import IdentityAdapter
 from embertune.data.dataset import Dataset, Document
 from embertune.encoders import load_encoder
 from embertune.encoders.cost import Cost
@@ -122,14 +123,25 @@ def test_real_vectors_rank_as_published():
     assert np.mean(scores) == pytest.approx(0.645, abs=0.001)
 
 
-class PricedEncoder(HashingEncoder):
-    cost = Cost(2, 20, 0.5)
-
-    def estimate(self, texts, side):
-        return Cost(len(texts), 10 * len(texts), 0.25 * len(texts))
-
-
-def test_a_priced_encoder_says_what_a_data_set_will_cost():
+def test_a_priced_encoder_says_what_a_data_set_will_cost_and_what_it_cost(priced):
     data = Dataset.from_pairs([("a", "x"), ("b", "x"), ("c", "y")])
-    assert estimate_dataset(PricedEncoder(), data) == Cost(5, 50, 1.25)
+    encoder = priced()
+    assert estimate_dataset(encoder, data) == Cost(5, 50, 5.0)
+    assert encode_dataset(encoder, data).cost == Cost(5, 50, 5.0)
+    assert estimate_dataset(encoder, data) == Cost(0, 0, 0.0)
+    more = Dataset.from_pairs([("a", "x"), ("d", "z")])
+    # What the encoder was paid for before is not part of it.
+    assert encode_dataset(encoder, more).cost == Cost(2, 20, 2.0)
+    assert encoder.cost == Cost(7, 70, 7.0)
+
+
+def test_an_encoder_that_costs_nothing_has_no_cost():
+    data = Dataset.from_pairs([("a", "x"), ("b", "x"), ("c", "y")])
     assert estimate_dataset(HashingEncoder(), data) is None
+    assert encode_dataset(HashingEncoder(), data).cost is None
+
+
+def test_an_adapter_behind_a_priced_encoder_makes_it_no_cheaper(priced):
+    data = Dataset.from_pairs([("a", "x"), ("b", "x"), ("c", "y")])
+    adapted = priced() | IdentityAdapter()
+    assert estimate_dataset(adapted, data) == encode_dataset(adapted, data).cost == Cost(5, 50, 5.0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 import traceback
@@ -289,6 +290,77 @@ def test_failures_are_silent_on_the_terminal(api, make, capfd, caplog):
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
     assert not caplog.records
+
+
+@pytest.fixture
+def closed():
+    """A port of this machine at which nobody listens: bound, so that nobody else takes it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+class Clock:
+    """Stands for the time module of the retrier: waits are noted, not waited."""
+
+    def __init__(self):
+        self.waits = []
+
+    def monotonic(self):
+        return 0.0
+
+    def sleep(self, seconds):
+        self.waits.append(seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("embertune.encoders.retrying.time", clock)
+    return clock
+
+
+def test_a_refused_connection_is_told_at_once_and_given_up_soon(closed, clock, caplog):
+    encoder = load_encoder("openai/m", api_base=f"{closed}/v1?key={KEY}", concurrency=1, batch_size=1)
+    told = []
+    error = (
+        f"openai/m: nobody listens at {closed} (connection refused, tries: 3). Start the server, or give its "
+        "address with api_base= (--api-base). Run again to go on from the cache."
+    )
+    with pytest.raises(EncoderError, match=f"^{re.escape(error)}$"):
+        encoder.encode(["a", "b"], "query", progress=lambda *step: told.append(step))
+    assert len(clock.waits) == 2
+    plan = "trying again for 3 s at most"
+    assert told == [
+        ("embed queries", 0, 2, ""),
+        (f"wait for {closed}", 0, None, f"connection refused, {plan}"),
+    ]
+    warning = f"openai/m: nobody listens at {closed} (connection refused); {plan}."
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [warning]
+    # Another run warns anew.
+    with pytest.raises(EncoderError):
+        encoder.encode_query(["a"])
+    assert sum(record.getMessage() == warning for record in caplog.records) == 2
+
+
+def test_a_refusal_from_elsewhere_is_retried_as_often_as_asked(closed, clock, caplog, monkeypatch):
+    monkeypatch.setattr("embertune.encoders.litellm.is_loopback", lambda address: False)
+    with pytest.raises(EncoderError, match="tries: 5"):
+        load_encoder("openai/m", api_base=closed, max_retries=4).encode_query(["a"])
+    assert len(clock.waits) == 4
+    assert "trying again for 15 s at most" in caplog.text
+
+
+def test_without_retries_there_is_nothing_to_wait_for(closed, clock, caplog):
+    with pytest.raises(EncoderError, match="tries: 1"):
+        load_encoder("openai/m", api_base=closed, max_retries=0).encode_query(["a"])
+    assert (clock.waits, caplog.records) == ([], [])
+
+
+def test_many_threads_warn_once(closed, clock, caplog):
+    with pytest.raises(EncoderError, match="nobody listens"):
+        load_encoder("openai/m", api_base=closed, batch_size=1, concurrency=4).encode_query(TEXTS)
+    assert caplog.text.count("nobody listens") == 1
 
 
 def test_importing_litellm_leaves_the_environment_and_reads_no_env_file(tmp_path):

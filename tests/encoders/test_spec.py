@@ -50,6 +50,8 @@ def test_what_is_not_known_is_no_difference(field):
 def test_cost_adds_up_and_unknown_stays_unknown():
     assert sum([Cost(1, 10, 0.5), Cost(2, 20, 0.25)], Cost()) == Cost(3, 30, 0.75)
     assert (Cost(1, 1, 0.5) + Cost(1, 1, None)).usd is None
+    assert Cost(3, 30, 0.75) - Cost(1, 10, 0.5) == Cost(2, 20, 0.25)
+    assert Cost(3, 30, None) - Cost() == Cost(3, 30, None)
 
 
 def test_hashing_is_the_same_everywhere():

@@ -23,6 +23,8 @@ class Cost:
         1,201 texts, 48,050 tokens, $0.0010
         >>> print(Cost(1200, 48_000, None))
         1,200 texts, 48,000 tokens, price unknown
+        >>> print(Cost(1200, 48_000, 0.00096) - Cost(1000, 40_000, 0.0008))
+        200 texts, 8,000 tokens, $0.0002
     """
 
     texts: int = 0
@@ -33,6 +35,11 @@ class Cost:
         """Give the sum; a part of unknown price makes its price unknown."""
         usd = None if self.usd is None or other.usd is None else self.usd + other.usd
         return Cost(self.texts + other.texts, self.tokens + other.tokens, usd)
+
+    def __sub__(self, earlier: Cost) -> Cost:
+        """Give what came on top of an earlier state."""
+        usd = None if self.usd is None or earlier.usd is None else self.usd - earlier.usd
+        return Cost(self.texts - earlier.texts, self.tokens - earlier.tokens, usd)
 
     def __str__(self) -> str:
         """Give one line, to four decimals of a dollar."""

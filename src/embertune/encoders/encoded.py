@@ -31,6 +31,7 @@ class Encoded:
         document_ids: The m document ids, in the order of the data set.
         documents: (m, d), rows of length 1.
         seconds: How long embedding took, or looking up.
+        cost: What was paid for it; None for an encoder that costs no money.
     """
 
     query_ids: tuple[str, ...]
@@ -38,6 +39,7 @@ class Encoded:
     document_ids: tuple[str, ...]
     documents: Vectors
     seconds: float
+    cost: Cost | None = None
 
     def adapted(self, adapter: Adapter) -> Encoded:
         """Give the same data set behind an adapter; nothing is embedded again.
@@ -80,6 +82,7 @@ def encode_dataset(encoder: Encoder, dataset: Dataset, *, progress: Progress = s
     if isinstance(encoder, AdaptedEncoder):
         return encode_dataset(encoder.encoder, dataset, progress=progress).adapted(encoder.adapter)
     started = time.perf_counter()
+    earlier = encoder.cost if isinstance(encoder, Priced) else Cost()
     query_ids, document_ids = tuple(dataset.queries), tuple(dataset.corpus)
     if isinstance(encoder, PrecomputedEncoder):
         queries = encoder.lookup(query_ids, "query")
@@ -93,7 +96,8 @@ def encode_dataset(encoder: Encoder, dataset: Dataset, *, progress: Progress = s
             f"{encoder.spec} gave queries of {queries.shape[1]} dimensions and documents of {documents.shape[1]}. "
             "Both must come from the same model."
         )
-    return Encoded(query_ids, queries, document_ids, documents, time.perf_counter() - started)
+    cost = encoder.cost - earlier if isinstance(encoder, Priced) else None
+    return Encoded(query_ids, queries, document_ids, documents, time.perf_counter() - started, cost)
 
 
 def estimate_dataset(encoder: Encoder, dataset: Dataset) -> Cost | None:
@@ -111,6 +115,8 @@ def estimate_dataset(encoder: Encoder, dataset: Dataset) -> Cost | None:
         >>> estimate_dataset(HashingEncoder(), Dataset.from_pairs([("a", "b")])) is None
         True
     """
+    if isinstance(encoder, AdaptedEncoder):
+        return estimate_dataset(encoder.encoder, dataset)
     if not isinstance(encoder, Priced):
         return None
     contents = [document.content for document in dataset.corpus.values()]

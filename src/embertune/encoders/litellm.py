@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import logging
 import math
 import os
 import re
@@ -24,6 +25,7 @@ from embertune.core.vectors import Vectors
 from embertune.encoders.api_limits import limits_of, side_parameters
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
 from embertune.encoders.cost import Cost
+from embertune.encoders.refusals import is_loopback, refused_address
 from embertune.encoders.retrying import Retrier, TryAgainError
 from embertune.encoders.secrets import scrub
 from embertune.encoders.spec import EncoderSpec
@@ -31,10 +33,13 @@ from embertune.errors import ConfigError, EncoderError, RateLimitError
 
 __all__ = ["LiteLLMEncoder"]
 
+_log = logging.getLogger(__name__)
+
 _PREFERRED_BATCH = 512  # above this a request saves little, and more is lost when one fails
 _SAMPLE = 256
 _CLASS_NAMES = re.compile(r"\b[\w.]*(?:Error|Exception)(?: -|:) ")  # LiteLLM puts up to three before what was said
 _RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+_LOCAL_RETRIES = 2  # nothing on the way to this machine's own ports passes by itself; a server may be starting
 _TOKENIZER = "text-embedding-3-small"  # its tokenizer comes with LiteLLM; others would be downloaded
 
 
@@ -94,6 +99,7 @@ class LiteLLMEncoder(TextEncoder):
         self._retrier = Retrier(max_retries=max_retries)
         self._cost = Cost()
         self._lock = threading.Lock()
+        self._progress, self._warned = silent, False
 
     @property
     def cost(self) -> Cost:
@@ -115,11 +121,12 @@ class LiteLLMEncoder(TextEncoder):
         return Cost(len(missing), tokens, None if self._price is None else tokens * self._price)
 
     def encode(self, texts: Sequence[str], side: Side, *, progress: Progress = silent) -> Vectors:
-        """Embed texts of one side; see `TextEncoder.encode`."""
+        """Embed texts of one side; see `TextEncoder.encode`. Progress may be told from other threads, one at a time."""
+        self._progress, self._warned = _one_at_a_time(progress), False
         # Pydantic comments on answers that are unusual but usable, on the user's terminal.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module="pydantic")
-            return super().encode(texts, side, progress=progress)
+            return super().encode(texts, side, progress=self._progress)
 
     def _encode_batch(self, texts: list[str], side: Side) -> Vectors:
         return self._retrier.call(lambda: self._request(texts, side))
@@ -184,6 +191,9 @@ class LiteLLMEncoder(TextEncoder):
             )
         if status == 404:
             return EncoderError(f"{self._name} was not found: {said}.{self._similar_models()}")
+        address = refused_address(error, scrub(self._api_base or self._name))
+        if address is not None:
+            return self._refused(address)
         if status in _RETRIED:
             where = f" Check that a server listens at {scrub(self._api_base)}." if self._api_base else ""
             failed = EncoderError(
@@ -195,6 +205,21 @@ class LiteLLMEncoder(TextEncoder):
             f"{self._name} refused a request of {len(texts)} texts: {said}. If a text is too long, cut it: the longest "
             f"has {len(longest)} characters and starts with {longest[:40]!r}."
         )
+
+    def _refused(self, address: str) -> TryAgainError:
+        """Say at once what is waited for: a silent minute looks like work."""
+        retries = self._retrier.patience(_LOCAL_RETRIES if is_loopback(address) else None)
+        with self._lock:
+            first, self._warned = not self._warned, True
+        if first and retries:
+            plan = f"trying again for {self._retrier.longest_wait(retries):.0f} s at most"
+            _log.warning("%s: nobody listens at %s (connection refused); %s.", self._name, address, plan)
+            self._progress(f"wait for {address}", 0, None, f"connection refused, {plan}")
+        refused = EncoderError(
+            f"{self._name}: nobody listens at {address} (connection refused, tries: {retries + 1}). Start the server, "
+            "or give its address with api_base= (--api-base). Run again to go on from the cache."
+        )
+        return TryAgainError(refused, retries=retries)
 
     def _add_cost(self, response: Any, texts: list[str]) -> None:
         usage = getattr(response, "usage", None)
@@ -287,6 +312,16 @@ def _unless_set(**values: str) -> Iterator[None]:
     finally:
         for name in changed:
             os.environ.pop(name, None)
+
+
+def _one_at_a_time(progress: Progress) -> Progress:
+    lock = threading.Lock()
+
+    def told(stage: str, done: int, total: int | None = None, note: str = "") -> None:
+        with lock:
+            progress(stage, done, total, note)
+
+    return told
 
 
 def _vector(value: Any) -> Any:

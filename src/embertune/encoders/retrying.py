@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import TypeVar
 
 __all__ = ["Retrier", "TryAgainError"]
@@ -22,11 +23,12 @@ class TryAgainError(Exception):
     Args:
         cause: What to raise once patience has run out.
         after: Seconds that the service asked to wait, if it said so.
+        retries: The most retries that make sense for this cause, where that is fewer than the retrier's.
     """
 
-    def __init__(self, cause: Exception, after: float | None = None) -> None:
+    def __init__(self, cause: Exception, after: float | None = None, *, retries: int | None = None) -> None:
         super().__init__(str(cause))
-        self.cause, self.after = cause, after
+        self.cause, self.after, self.retries = cause, after, retries
 
 
 class Retrier:
@@ -65,15 +67,23 @@ class Retrier:
         Raises:
             Exception: The cause of the last `TryAgainError`.
         """
-        for attempt in range(self.max_retries + 1):
+        for attempt in count():
             self._wait_for_all()
             try:
                 return function()
             except TryAgainError as problem:
-                if attempt == self.max_retries or (problem.after or 0) > _LONGEST_ORDER:
+                if attempt >= self.patience(problem.retries) or (problem.after or 0) > _LONGEST_ORDER:
                     raise problem.cause from None
                 self._pause(attempt, problem.after)
         raise AssertionError("the loop always returns or raises")
+
+    def patience(self, retries: int | None) -> int:
+        """Give how often a call is repeated whose cause is worth so many retries; None is no limit of its own."""
+        return self.max_retries if retries is None else min(retries, self.max_retries)
+
+    def longest_wait(self, retries: int) -> float:
+        """Give the most seconds that so many retries wait in all, where the service orders nothing."""
+        return sum(min(self.first_wait * 2.0**attempt, _LONGEST_WAIT) for attempt in range(retries))
 
     def _pause(self, attempt: int, after: float | None) -> None:
         if after is not None:
