@@ -1,17 +1,15 @@
-"""Which rule should choose the strength? Every rule, on the same dev tables and the test scores behind them.
+"""How should dev choose among settings? Every rule, on the same dev tables and the maps behind them.
 
-    python benchmarks/selection_rules.py [--data ../shared/data] [--seeds 4] [--rank 192]
+    python benchmarks/selection_rules.py [--data ../shared/data] [--seeds 3]
 
-For each set and split: five folds of train and dev, drawn three times, give a table of dev scores (no adapter, then
-pulls 1, .3, .1, .03, .01); each pull is then fitted on all of train and dev and scored on test. A rule sees the table
-alone. Writes benchmarks/results/selection_rules.json.
+For each set and split: folds of train and dev give a table of dev scores (no adapter, then every temperature and pull);
+each setting is then fitted on all of train and dev. A rule turns the table into weights, and the mean of the maps so
+weighted is scored on test. Writes benchmarks/results/selection_rules.json.
 """
 
 import argparse
 import json
 import sys
-from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +28,8 @@ HERE = Path(__file__).parent
 SETS = [("finance10k-lyft", "minilm"), ("finance10k-lyft", "static"), ("xquad-en", "minilm"), ("cosqa", "minilm"),
         ("scifact", "minilm"), ("scifact", "static"), ("cranfield", "minilm"), ("cranfield", "static")]  # fmt: skip
 METRIC = "ndcg@10"
+CONFIG = TuneConfig(temperatures=(0.05, 0.03))
+ONE = 1 + len(CONFIG.pulls)
 
 
 def pool_of(part, encoded):
@@ -39,54 +39,68 @@ def pool_of(part, encoded):
     return Pool(encoded.queries[[place[query] for query in ids]], encoded.documents, judgments)
 
 
-def mean_of(path):
-    weights = np.mean([adapter.coef_ for adapter in path], axis=0)
-    return LinearAdapter.from_tensors({"query": weights}, path[0].get_params())
+def score(pool, adapter, rows):
+    return pool.judge(pool.rank(adapter, rows, METRIC), rows, METRIC)
 
 
-def tables(data, encoded, split, seed, config):
-    """Give dev scores (repeats, 1 + pulls, queries), and test means by first and last row that is averaged."""
-    plan = make_plan(data, split, seed=seed)
-    (trial,) = plan.trials
+def path(pool, rows, rank, steps):
+    training = pool.training(rows)
+    makers = [LinearAdapter(rank=rank, temperature=each, max_steps=steps) for each in CONFIG.temperatures]
+    return [fitted for maker in makers for fitted in maker.fit_path(training, CONFIG.pulls)]
+
+
+def tables(data, encoded, split, seed):
+    """Give dev scores (settings, queries), the maps fitted on all of train and dev, and the test pool."""
+    (trial,) = make_plan(data, split, seed=seed).trials
     pool, test = pool_of(trial.pool, encoded), pool_of(trial.test, encoded)
-    maker = LinearAdapter(rank=config.search_rank)
-    repeats = inner_folds(trial, plan.method, config, seed=seed)
-    dev = np.zeros((len(repeats), 1 + len(config.pulls), len(pool.queries)))
-    for at, folds in enumerate(repeats):
-        for fit, judged in folds:
-            path = [IdentityAdapter(), *maker.fit_path(pool.training(fit), config.pulls)]
-            for level, adapter in enumerate(path):
-                dev[at, level, judged] = pool.score(adapter, judged, METRIC)
-    rows = np.arange(len(test.queries))
-    path = list(LinearAdapter().fit_path(pool.training(np.arange(len(pool.queries))), config.pulls))
-    spans = [(low, high) for low in range(len(path)) for high in range(low, len(path))]
-    means = {(low + 1, high + 1): test.score(mean_of(path[low : high + 1]), rows, METRIC).mean() for low, high in spans}
-    return dev, {(0, 0): test.score(IdentityAdapter(), rows, METRIC).mean(), **means}
+    dev = np.full((1 + len(CONFIG.temperatures) * len(CONFIG.pulls), len(pool.queries)), np.nan)
+    for fit, judged in inner_folds(trial, "given" if split == "given" else split, CONFIG, seed=seed):
+        for level, adapter in enumerate([IdentityAdapter(), *path(pool, fit, CONFIG.search_rank, CONFIG.search_steps)]):
+            dev[level, judged] = score(pool, adapter, judged)
+    return dev[:, ~np.isnan(dev[0])], path(pool, np.arange(len(pool.queries)), CONFIG.rank, CONFIG.max_steps), test
 
 
-def choose(scores, within, lead, average):
-    """Give the first and last row taken: the rule of training/selection.py with its constants free."""
+def error(differences):
+    return differences.std(axis=-1, ddof=1) / np.sqrt(differences.shape[-1])
 
-    def error(differences):
-        return differences.std(axis=-1, ddof=1) / np.sqrt(differences.shape[-1])
 
-    best = 1 + scores[1:].mean(axis=1).argmax()
-    behind = scores[best] - scores[1:]
-    good = 1 + np.flatnonzero(behind.mean(axis=1) <= within * error(behind))
-    low, high = int(good[0]), int(good[-1] if average else good[0])
-    ahead = scores[0] - scores[low : high + 1].mean(axis=0)
-    return (0, 0) if ahead.mean() > lead * error(ahead) else (low, high)
+def one(dev, within, lead):
+    """Take the strongest pull within some errors of the best, or no adapter if it leads by some."""
+    dev = dev[:ONE]
+    behind = dev[1:][dev[1:].mean(axis=1).argmax()] - dev[1:]
+    level = 1 + np.flatnonzero(behind.mean(axis=1) <= within * error(behind))[0]
+    ahead = dev[0] - dev[level]
+    return np.eye(ONE)[0 if ahead.mean() > lead * error(ahead) else level]
+
+
+def mean(dev, width):
+    """Weigh all by how far they trail: the rule of training/selection.py with its width free."""
+    behind = dev[dev.mean(axis=1).argmax()] - dev
+    errors = error(behind)
+    trailing = np.divide(behind.mean(axis=1), errors, out=np.zeros(len(dev)), where=errors > 0)
+    weights = np.exp(-0.5 * (trailing / width) ** 2)
+    return weights / weights.sum()
+
+
+RULES = {
+    "the best pull": lambda dev: one(dev, 0, 0),
+    "the strongest pull within 1 error": lambda dev: one(dev, 1, 0.5),
+    **{f"mean of all pulls, width {width}": lambda dev, width=width: mean(dev[:ONE], width) for width in (1, 2, 3)},
+    **{
+        f"mean of all pulls and temperatures, width {width}": lambda dev, width=width: mean(dev, width)
+        for width in (1, 2, 3)
+    },
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--rank", type=int, default=192)
+    parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     if not args.data.is_dir():
         sys.exit(f"{args.data} is not there: this benchmark needs the shared retrieval sets.")
-    config, found = replace(TuneConfig(), search_rank=args.rank), []
+    gains = {rule: {} for rule in RULES}
     for name, encoder in SETS:
         data = load_dataset(args.data / name)
         vectors = f"precomputed:{args.data / name / 'all-MiniLM-L6-v2.npz'}" if encoder == "minilm" else "static"
@@ -94,22 +108,22 @@ def main():
         for split, seeds in (("given", 1), ("by-document", args.seeds)):
             for seed in range(seeds):
                 try:
-                    dev, test = tables(data, encoded, split, seed, config)
-                except SplitError:
-                    continue  # cranfield's documents hang together in one piece
-                found.append((f"{name} {encoder} {split} {seed}", dev, test))
-                print(found[-1][0], dev.mean(axis=(0, 2)).round(4), file=sys.stderr, flush=True)
+                    dev, maps, test = tables(data, encoded, split, seed)
+                except (SplitError, ValueError):
+                    continue  # too few documents that can be kept apart
+                rows = np.arange(len(test.queries))
+                base = score(test, IdentityAdapter(), rows).mean()
+                for rule, weigh in RULES.items():
+                    weights = weigh(dev)[1:]
+                    adapter = LinearAdapter.mean_of(maps[: len(weights)], weights)
+                    gains[rule][f"{name} {encoder} {split} {seed}"] = float(score(test, adapter, rows).mean() - base)
+                print(name, encoder, split, seed, dev.mean(axis=1).round(4), file=sys.stderr, flush=True)
     rules = []
-    for average, within, lead in product((False, True), (0, 0.5, 1, 1.5, 2), (0, 0.5, 1)):
-        gains = {
-            key: float(test[choose(dev.mean(axis=0), within, lead, average)] - test[0, 0]) for key, dev, test in found
-        }
-        worst = min(gains, key=gains.get)
-        mean = float(np.mean(list(gains.values())))
-        rules.append({"average": average, "within": within, "lead": lead, "mean gain": mean,
-                      "worst": gains[worst], "worst at": worst, "gains": gains})  # fmt: skip
-        kind = "average " if average else "strongest"
-        print(f"{kind} within {within:3} lead {lead:3}  mean gain {mean:+.4f}  worst {gains[worst]:+.4f} {worst}")
+    for rule, found in gains.items():
+        worst = min(found, key=found.get)
+        rules.append({"rule": rule, "mean gain": float(np.mean(list(found.values()))), "worst": found[worst],
+                      "worst at": worst, "gains": found})  # fmt: skip
+        print(f"{rule:50} mean gain {rules[-1]['mean gain']:+.4f}  worst {found[worst]:+.4f} {worst}")
     report = {"splits": len(found), "rules": rules}
     (HERE / "results" / "selection_rules.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

@@ -5,6 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from embertune.adapters.identity import IdentityAdapter
+from embertune.data.dataset import Dataset
+from embertune.encoders.cost import Cost
+from embertune.encoders.encoded import estimate_dataset
 from embertune.errors import ConfigError
 from embertune.recipes.evaluate_encoders import compare, evaluate
 from embertune.recipes.tune import tune
@@ -42,3 +46,35 @@ def test_comparing_nothing_is_refused(learnable):
 def test_compare_judges_as_evaluate_does(learnable, tuned):
     arguments = (learnable.data, learnable.encoder, [tuned.candidate])
     assert compare(*arguments).to_dict() == evaluate(*arguments).to_dict()
+
+
+@pytest.mark.parametrize("judge", [evaluate, compare])
+def test_cost_is_told_before_and_after(judge, priced):
+    data = Dataset.from_pairs([(f"question {n}", f"answer {n}") for n in range(6)])
+    parts = {f"q{n}": "train" if n < 4 else "test" for n in range(1, 7)}
+    encoder, told = priced(), []
+
+    def before(asked, part):
+        told.append((asked, estimate_dataset(asked, part), list(encoder.asked)))
+
+    arguments = (replace(data, parts=parts), encoder, [IdentityAdapter()])
+    judged = judge(*arguments, before_embedding=before)
+    # Three test queries and all documents; and nothing had been asked by then.
+    assert told == [(encoder, Cost(9, 90, 9.0), [])]
+    assert judged.cost == Cost(9, 90, 9.0)
+    assert judged.to_dict()["cost"] == {"texts": 9, "tokens": 90, "usd": 9.0}
+    assert judge(*arguments).cost == Cost(0, 0, 0.0)
+
+
+def test_what_raises_before_embedding_keeps_it_from_being_paid(priced):
+    def refuse(encoder, part):
+        raise ConfigError(f"{estimate_dataset(encoder, part)} is too much")
+
+    encoder = priced()
+    with pytest.raises(ConfigError, match=re.escape("2 texts, 20 tokens, $2.0000 is too much")):
+        evaluate(Dataset.from_pairs([("a question", "an answer")]), encoder, before_embedding=refuse)
+    assert encoder.asked == []
+
+
+def test_an_encoder_that_costs_nothing_has_no_cost(learnable):
+    assert evaluate(learnable.data, learnable.encoder).to_dict()["cost"] is None

@@ -11,6 +11,7 @@ from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.core.progress import silent
 from embertune.core.vectors import normalize
+from embertune.data.dataset import Dataset
 from embertune.data.splits import split_dataset
 from embertune.encoders.adapted import AdaptedEncoder
 from embertune.errors import ConfigError, DataError, LeakageError, SplitError
@@ -335,3 +336,11 @@ def test_an_encoder_with_an_adapter_behind_it_is_refused(learnable, result, quic
     stacked = AdaptedEncoder(learnable.encoder, result.candidate)
     with pytest.raises(ConfigError, match=re.escape("Tune the encoder itself: embertune.tune(data, adapted.encoder)")):
         tune(learnable.data, stacked, effort=quick)
+
+
+def test_the_cost_in_the_record_is_that_of_this_tuning(priced, quick):
+    data = Dataset.from_pairs([(f"where is cat {n}?", f"cat {n} is at home") for n in range(30)])
+    encoder = priced()
+    encoder.encode_query(["something else"])
+    assert tune(data, encoder, effort=quick).record["cost"] == {"texts": 60, "tokens": 600, "usd": 60.0}
+    assert tune(data, encoder, effort=quick).record["cost"] == {"texts": 0, "tokens": 0, "usd": 0.0}

@@ -46,7 +46,9 @@ def test_learns_where_there_is_something_to_learn():
 
 def test_weights_are_those_of_the_formula_and_the_map_is_the_mean_so_weighted():
     pool, folds = pool_of(noise=2), quarters(80)
-    config = TuneConfig(folds=4, pulls=(0.3, 0.1, 0.03), temperatures=(0.05, 0.1))
+    config = TuneConfig(
+        folds=4, pulls=(0.3, 0.1, 0.03), temperatures=(0.05, 0.1), max_steps=40, search_steps=40
+    )  # fmt: skip
     choice = choose(pool, folds, config, seed=0)
 
     def path(rows):

@@ -28,17 +28,20 @@ class TuneConfig:
     pulls: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
     """Strengths of the pull to the identity that are tried, strongest first."""
 
-    temperatures: tuple[float, ...] = (0.05, 0.03)
+    temperatures: tuple[float, ...] = (0.05,)
     """Temperatures of the softmax over cosines that are tried (scale = 1 / temperature)."""
 
     rank: int | None = None
     """The adapter that is saved is fitted within this many principal directions; None: all of space."""
 
-    search_rank: int | None = 192
+    search_rank: int | None = 128
     """The adapters that are compared on dev are fitted within this many, which is several times quicker."""
 
-    max_steps: int = 40
-    """The most L-BFGS steps per strength."""
+    max_steps: int = 20
+    """The most L-BFGS steps per strength, each started from the strength before."""
+
+    search_steps: int = 12
+    """The most steps of the adapters that are compared on dev."""
 
     max_candidates: int = 4096
     """Each training query is compared with at most this many documents."""
@@ -61,6 +64,7 @@ class TuneConfig:
             f"{name} must be at least {least}, got {getattr(self, name)}"
             for name, least in (
                 ("max_steps", 1),
+                ("search_steps", 1),
                 ("max_candidates", 1),
                 ("folds", 2),
                 ("seeds", 1),
@@ -103,12 +107,14 @@ class TuneConfig:
 
 
 EFFORTS: dict[str, TuneConfig] = {
-    "fast": TuneConfig(folds=3, search_rank=96, rank=256, temperatures=(0.05,)),
+    "fast": TuneConfig(folds=3, search_rank=64, search_steps=8, rank=128, max_steps=12),
     "normal": TuneConfig(),
     "thorough": TuneConfig(
         folds=10,
         search_rank=None,
+        search_steps=40,
+        max_steps=60,
+        temperatures=(0.05, 0.03),
         pulls=(3.0, 1.0, 0.55, 0.3, 0.17, 0.1, 0.055, 0.03, 0.017, 0.01, 0.0055, 0.003),
-        max_steps=80,
     ),
 }

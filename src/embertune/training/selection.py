@@ -143,7 +143,9 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
         # After one fold dev tells too little to drop anything.
         paths = [config.pulls] * len(config.temperatures) if at < 2 else table.worth_fitting()
         table.judge(IdentityAdapter(), 0, dev_rows)
-        for first, (maker, pulls) in enumerate(zip(_makers(config, config.search_rank, seed), paths, strict=True)):
+        for first, (maker, pulls) in enumerate(
+            zip(_makers(config, config.search_rank, config.search_steps, seed), paths, strict=True)
+        ):
             for level, fitted in enumerate(maker.fit_path(training, pulls, basis=basis)):
                 table.judge(fitted, 1 + first * len(config.pulls) + level, dev_rows)
     progress("fit on train and dev", len(folds), len(folds) + 1)
@@ -233,7 +235,7 @@ def _fit(
     """Fit every setting that has weight on the whole pool; give the mean of the maps, and the path that weighs most."""
     counted = weights[1:].reshape(len(config.temperatures), len(config.pulls))
     paths = []
-    for maker, row in zip(_makers(config, config.rank, seed), counted, strict=True):
+    for maker, row in zip(_makers(config, config.rank, config.max_steps, seed), counted, strict=True):
         pulls = config.pulls[: int(np.flatnonzero(row).max(initial=-1)) + 1]
         paths.append(list(maker.fit_path(everything, pulls)) if pulls else [])
     fitted = [adapter for path in paths for adapter in path]
@@ -253,13 +255,13 @@ def _basis(training: TrainingPairs, rank: int | None) -> Vectors | None:
     return principal_directions(training.queries, training.documents, rank)
 
 
-def _makers(config: TuneConfig, rank: int | None, seed: int) -> list[LinearAdapter]:
+def _makers(config: TuneConfig, rank: int | None, steps: int, seed: int) -> list[LinearAdapter]:
     return [
         LinearAdapter(
             config.side,
             rank=rank,
             temperature=temperature,
-            max_steps=config.max_steps,
+            max_steps=steps,
             max_candidates=config.max_candidates,
             seed=seed,
         )
