@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from embertune.adapters.artifact import load_adapter
+from embertune.adapters.identity import IdentityAdapter
 from embertune.cli import COMMANDS
 from embertune.data.io import load_dataset
 from embertune.encoders.registry import load_encoder
@@ -70,6 +71,36 @@ def test_an_adapter_may_be_called_like_a_column(name, small, run, monkeypatch):
     assert set(told["means"]) == {"base", "bm25", f"./{name}"}
     assert list(told["comparison"]["duels"]) == [f"./{name}"]
     assert told["means"][f"./{name}"] != told["means"]["base"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tune", "DATA", "--out", "NEW", "--effort", "fast"],
+        ["evaluate", "DATA"],
+        ["compare", "DATA", "-a", "ADAPTER"],
+    ],
+)
+def test_what_costs_money_says_so_before_and_after(arguments, small, run, priced, monkeypatch):
+    monkeypatch.setattr("embertune.encoders.registry.load_encoder", lambda source, **options: priced())
+    places = {"DATA": small.data, "NEW": small.folder / "new", "ADAPTER": small.folder / "a"}
+    IdentityAdapter().save(places["ADAPTER"])
+    command = [places.get(word, word) for word in arguments]
+    first, second = run(*command), run(*command)
+    for outcome, amount in (
+        (first, "240 texts, 2,400 tokens, $240.0000"),
+        (second, "0 texts, 0 tokens, $0.0000"),
+    ):
+        assert outcome.code == 0, outcome.err
+        before, embedding, after = (
+            outcome.err.index(said)
+            for said in (
+                f"Embedding will take about {amount}; what is in the cache is not paid again.\n",
+                "embed documents",
+                f"Embedding took {amount}.\n",
+            )
+        )
+        assert before < embedding < after
 
 
 def test_columns_may_be_repeated_for_negatives(tmp_path, run):

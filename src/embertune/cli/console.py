@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from embertune.data.dataset import Dataset
+from embertune.encoders.base import Encoder
 from embertune.errors import StorageError
 
 __all__ = ["Console", "emit"]
@@ -71,6 +73,20 @@ class Console:
         """Say something beside the result."""
         self._end_line()
         click.echo(text, err=True)
+
+    def expect(self, encoder: Encoder, dataset: Dataset) -> None:
+        """Say what embedding a data set will cost, where it costs money."""
+        from embertune.encoders.encoded import estimate_dataset
+
+        if (expected := estimate_dataset(encoder, dataset)) is not None:
+            self.advise(f"Embedding will take about {expected}; what is in the cache is not paid again.")
+
+    def paid(self, encoder: Encoder) -> None:
+        """Say what an encoder has cost, where it costs money."""
+        from embertune.encoders.cost import Priced
+
+        if isinstance(encoder, Priced):
+            self.advise(f"Embedding took {encoder.cost}.")
 
     def _end_line(self) -> None:
         if self._moving and self._stage:

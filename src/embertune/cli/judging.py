@@ -61,6 +61,12 @@ def judge(
     console = Console()
     encoder = make_encoder(options)
     judged = recipe(
-        read_dataset(data, columns, console.progress), encoder, adapter, progress=console.progress, **options
+        read_dataset(data, columns, console.progress),
+        encoder,
+        adapter,
+        progress=console.progress,
+        before_embedding=console.expect,
+        **options,
     )
     emit(judged, judged.to_dict(), as_json=as_json)
+    console.paid(encoder)

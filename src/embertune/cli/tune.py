@@ -35,19 +35,15 @@ def command(data: str, out: str, columns: tuple[str, ...], as_json: bool, **opti
     Everything is chosen on dev; the test split is opened once. Where no gain is proven, the saved adapter is the
     identity, and what was trained lies in DIR/candidate.
     """
-    from embertune.encoders.cost import Priced
-    from embertune.encoders.encoded import estimate_dataset
     from embertune.recipes.tune import check_output, tune
 
     console = Console()
     check_output(out)
     encoder = make_encoder(options)
     dataset = read_dataset(data, columns, console.progress)
-    if (expected := estimate_dataset(encoder, dataset)) is not None:
-        console.advise(f"Embedding will take about {expected}; what is in the cache is not paid again.")
+    console.expect(encoder, dataset)
     result = tune(dataset, encoder, progress=console.progress, **options)
     folder = result.save(out)
     emit(result, result.record, as_json=as_json)
-    if isinstance(encoder, Priced):
-        console.advise(f"Embedding took {encoder.cost}.")
+    console.paid(encoder)
     console.advise(f"\nAdapter: {folder}\nReport:  {folder / 'report.html'}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
 from embertune.encoders.adapted import check_adapter_fits
 from embertune.encoders.base import Encoder
+from embertune.encoders.cost import Cost
 from embertune.encoders.encoded import encode_dataset
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ArtifactError, ConfigError, DataError
@@ -40,19 +41,22 @@ class EvaluationReport:
         evaluations: Name -> evaluation: "base", then the adapters, then "bm25".
         comparison: The adapters against the base; None without adapters.
         notes: Which queries were judged, and what cannot be told.
+        cost: What embedding cost; None for an encoder that costs no money.
     """
 
     evaluations: Mapping[str, Evaluation]
     comparison: Comparison | None
     notes: tuple[str, ...]
+    cost: Cost | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain JSON-able values: means, comparison, notes, and the number of queries."""
+        """Give plain JSON-able values: means, comparison, notes, cost, and the number of queries."""
         return {
             "queries": len(next(iter(self.evaluations.values()))),
             "means": {name: evaluation.means for name, evaluation in self.evaluations.items()},
             "comparison": None if self.comparison is None else self.comparison.to_dict(),
             "notes": list(self.notes),
+            "cost": None if self.cost is None else asdict(self.cost),
         }
 
     def __str__(self) -> str:
@@ -72,6 +76,10 @@ class EvaluationReport:
         return "\n".join([*lines, *(["", *(f"note: {note}" for note in self.notes)] if self.notes else [])])
 
 
+def _go_on(encoder: Encoder, dataset: Dataset) -> None:
+    """Embed without further ado."""
+
+
 def evaluate(
     data: Dataset | str | Path | Any,
     encoder: Encoder | str | Any = "static",
@@ -80,6 +88,7 @@ def evaluate(
     part: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
+    before_embedding: Callable[[Encoder, Dataset], None] = _go_on,
 ) -> EvaluationReport:
     """Judge an encoder and any number of adapters on the same queries.
 
@@ -94,6 +103,8 @@ def evaluate(
         part: "train", "dev", "test" or "all" instead of that choice.
         seed: Of intervals and tests.
         progress: Told of the stages.
+        before_embedding: Called with the encoder and the data that it is about to embed: where to say what it will
+            cost (`estimate_dataset`), or to raise.
 
     Raises:
         ArtifactError: An adapter is damaged or belongs to another encoder.
@@ -121,6 +132,7 @@ def evaluate(
     )
     chosen = dataset.select(ids)
     groups = _groups(dataset, ids, trained)
+    before_embedding(loaded, chosen)
     encoded = encode_dataset(loaded, chosen, progress=progress)
     evaluations = {"base": evaluate_run(chosen.qrels, retrieve(encoded, _DEPTH, name="base"), METRICS)}
     for at, (name, adapter) in enumerate(named.items()):
@@ -130,7 +142,7 @@ def evaluate(
         evaluations[name] = evaluate_run(chosen.qrels, retrieve(encoded.adapted(adapter), _DEPTH, name=name), METRICS)
     comparison = compare_evaluations(evaluations, groups=groups, seed=seed, primary="ndcg@10") if named else None
     evaluations["bm25"] = evaluate_run(chosen.qrels, bm25_run(chosen.corpus, chosen.queries, top_k=_DEPTH), METRICS)
-    return EvaluationReport(evaluations, comparison, notes)
+    return EvaluationReport(evaluations, comparison, notes, encoded.cost)
 
 
 def compare(
@@ -141,6 +153,7 @@ def compare(
     part: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
+    before_embedding: Callable[[Encoder, Dataset], None] = _go_on,
 ) -> EvaluationReport:
     """Judge adapters side by side, and against the encoder alone, on the same queries.
 
@@ -151,6 +164,8 @@ def compare(
         part: As in `evaluate`.
         seed: Of intervals and tests.
         progress: Told of the stages.
+        before_embedding: Called with the encoder and the data that it is about to embed: where to say what it will
+            cost (`estimate_dataset`), or to raise.
 
     Raises:
         ArtifactError: An adapter is damaged or belongs to another encoder.
@@ -165,7 +180,7 @@ def compare(
     """
     if not adapters:
         raise ConfigError("There is no adapter to compare. Expected one or more: compare(data, encoder, [adapter])")
-    return evaluate(data, encoder, adapters, part=part, seed=seed, progress=progress)
+    return evaluate(data, encoder, adapters, part=part, seed=seed, progress=progress, before_embedding=before_embedding)
 
 
 def _named(adapters: Sequence[Adapter | str | Path]) -> dict[str, Adapter]:

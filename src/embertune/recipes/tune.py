@@ -17,7 +17,6 @@ from embertune.data.leakage import Leakage, find_leakage
 from embertune.data.splits import Split, SplitMethod
 from embertune.encoders.adapted import AdaptedEncoder
 from embertune.encoders.base import Encoder
-from embertune.encoders.cost import Cost, Priced
 from embertune.encoders.encoded import Encoded, encode_dataset
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError
@@ -109,7 +108,7 @@ def tune(
     progress("judge on test", 1, 1)
     finished = time.perf_counter()
     seconds = Seconds(encoded.seconds, at_judge - at_fit, finished - at_judge, finished - started)
-    experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed, _cost_of(loaded))
+    experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed, encoded.cost)
     final.adapter.encoder = loaded.spec.to_dict()
     record = make_record(experiment, final, measured, seconds)
     return Result.of(record, final.adapter, measured.verdict, measured.texts)
@@ -144,10 +143,6 @@ def _other_seeds(
         choices = [_choose(trial, encoded, plan, config, other, progress) for trial in plan.trials]
         found.append(mean_difference(plan.trials, choices, encoded, config.metric))
     return tuple(found)
-
-
-def _cost_of(encoder: Encoder) -> Cost | None:
-    return encoder.cost if isinstance(encoder, Priced) else None
 
 
 def _config(effort: str | TuneConfig, side: str | None) -> TuneConfig:
