@@ -9,6 +9,7 @@
   x EncoderError (RuntimeError)        an embedding provider failed
     + RateLimitError                   carries retry_after
   x ArtifactError (ValueError)         a saved adapter is damaged or does not match this encoder
+  x ConformanceError (AssertionError)  an adapter of your own breaks the contract
   x MissingExtraError (ImportError)    an optional dependency is absent
   x StorageError (OSError)             a folder or disk refused what had to be written
 
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 __all__ = [
     "ArtifactError",
     "ConfigError",
+    "ConformanceError",
     "DataError",
     "EmbertuneError",
     "EncoderError",
@@ -104,6 +106,10 @@ class RateLimitError(EncoderError):
 
 class ArtifactError(EmbertuneError, ValueError):
     """A saved adapter is damaged, or does not match this encoder."""
+
+
+class ConformanceError(EmbertuneError, AssertionError):
+    """An adapter breaks the contract that all adapters keep; see `embertune.testing.check_adapter`."""
 
 
 class StorageError(EmbertuneError, OSError):

@@ -1,7 +1,7 @@
 """Floor 2: maps after the encoder, trained and served with numpy."""
 
 from embertune.adapters.artifact import load_adapter
-from embertune.adapters.base import Adapter
+from embertune.adapters.base import Adapter, check_pairs
 from embertune.adapters.chain import Chain
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
@@ -17,5 +17,6 @@ __all__ = [
     "OrthogonalAdapter",
     "TruncationAdapter",
     "WhiteningAdapter",
+    "check_pairs",
     "load_adapter",
 ]
