@@ -21,21 +21,32 @@ class Limits(NamedTuple):
     tokens: int
 
 
-# From the providers' API references as of 2025; where a model takes more, the smallest of its family.
+# Where a model takes more, the smallest of its family. "Not documented" is a guess on the safe side.
 _LIMITS = {
+    # https://platform.openai.com/docs/api-reference/embeddings/create: 2048 inputs, 300,000 tokens
     "openai": Limits(2048, 300_000),
+    # The same text is in Azure's reference of v1; an older page of Azure's says 8,192 tokens for all inputs together.
     "azure": Limits(2048, 300_000),
+    # https://docs.cohere.com/reference/embed: 96 texts; tokens not documented
     "cohere": Limits(96, 100_000),
+    # not documented; Cohere's, whose models are offered there
     "azure_ai": Limits(96, 100_000),
+    # https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html: 96 texts; tokens not documented
     "bedrock": Limits(96, 100_000),
+    # https://docs.voyageai.com/reference/embeddings-api: 1,000 texts; 120K tokens for voyage-4-large, -3-large and
+    # -code-3, 320K to 1M for others
     "voyage": Limits(1000, 120_000),
+    # "at most 100 requests can be in one batch", says the server; tokens not documented, so Vertex's
     "gemini": Limits(100, 20_000),
+    # https://cloud.google.com/vertex-ai/generative-ai/docs/embeddings/get-text-embeddings: 250 texts, 20,000 tokens
     "vertex_ai": Limits(250, 20_000),
+    # "Too many tokens in batch. Max is 16384", says the server; texts not documented, rig-core measured 256
     "mistral": Limits(128, 16_000),
+    # not documented
     "jina_ai": Limits(512, 100_000),
     "nvidia_nim": Limits(50, 100_000),
 }
-# Self-hosted servers start at 32 (text-embeddings-inference).
+# 32 texts is what text-embeddings-inference allows by itself (--max-client-batch-size).
 _OTHERS = Limits(32, 100_000)
 
 _COHERE = ("input_type", "search_query", "search_document")
@@ -63,7 +74,8 @@ def limits_of(provider: str, model: str) -> Limits:
         Limits(texts=2048, tokens=300000)
     """
     limits = _LIMITS.get(provider, _OTHERS)
-    # Vertex takes one text a request for gemini-embedding-001, and gemini-embedding-2 joins all texts into one vector.
+    # Vertex takes one text a request for gemini-embedding-001 (the page above), and gemini-embedding-2 joins all texts
+    # into one vector.
     alone = "gemini-embedding" in model and (provider == "vertex_ai" or "embedding-2" in model)
     return limits._replace(texts=1) if alone else limits
 
