@@ -257,6 +257,21 @@ def test_near_copies_are_counted_and_refused_under_strict(queries, toy, quick):
         tune(copied.data, copied.encoder, effort=quick, strict=True)
 
 
+def test_under_strict_equal_texts_are_refused_before_anything_is_embedded(priced, quick):
+    data = Dataset.from_pairs([(f"where is cat {n}?", f"cat {n} is at home") for n in range(60)])
+    parts = {query: "train" if at < 30 else "test" for at, query in enumerate(data.queries)}
+    queries = {**data.queries, "q59": "WHERE IS CAT 1?", "q60": "Where is cat 0"}
+    copied, encoder = replace(data, queries=queries, parts=parts), priced()
+    found = (
+        "Of 30 test queries 2 have an equal text in training, near copies not looked for. Examples: q59 'WHERE IS CAT "
+        "1?' = q2 'where is cat 1?'; q60 'Where is cat 0' = q1 'where is cat 0?'. Expected none under --strict"
+    )
+    with pytest.raises(LeakageError, match=re.escape(found)):
+        tune(copied, encoder, effort=quick, strict=True)
+    assert encoder.asked == []
+    assert tune(copied, encoder, effort=quick).record["data"]["leakage"]["exact"] == 2
+
+
 def test_strict_lets_clean_data_pass(learnable, quick):
     clean = tune(
         learnable.data, learnable.encoder, split="by-document", effort=replace(quick, pulls=(1.0,)), strict=True

@@ -67,7 +67,8 @@ def tune(
             again.
         effort: "fast", "normal", "thorough", or a `TuneConfig`.
         seed: The one seed of everything random, 0 or more.
-        strict: Refuse data in which a query and a near-copy of it stand on both sides of the split.
+        strict: Refuse data in which a query and a near-copy of it stand on both sides of the split; equal texts are
+            refused before anything is embedded.
         progress: Told how far each stage is.
 
     Returns:
@@ -90,6 +91,8 @@ def tune(
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     loaded = _without_adapter(load_encoder(encoder))
     plan = make_plan(dataset, split, seed=seed)
+    if strict:  # equal texts show without vectors, so nothing is paid for data that is refused for them
+        _leakage(plan).refuse()
     encoded = encode_dataset(loaded, dataset, progress=progress)
     _refuse_equal_documents(dataset, encoded)
     leakage = _leakage(plan, encoded)
@@ -164,11 +167,13 @@ def _refuse_equal_documents(dataset: Dataset, encoded: Encoded) -> None:
         )
 
 
-def _leakage(plan: Plan, encoded: Encoded) -> Leakage:
-    """Look for near-copies across every trial; in folds each query is tested in one."""
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
+def _leakage(plan: Plan, encoded: Encoded | None = None) -> Leakage:
+    """Look for copies, and with vectors for near-copies, across every trial; in folds each query is tested in one."""
+    place = {query: row for row, query in enumerate(encoded.query_ids if encoded else ())}
 
     def across(trial: Trial) -> Leakage:
+        if encoded is None:
+            return find_leakage(trial.pool, trial.test)
         train, test = (encoded.queries[[place[query] for query in part.queries]] for part in (trial.pool, trial.test))
         return find_leakage(trial.pool, trial.test, train_vectors=train, test_vectors=test)
 
