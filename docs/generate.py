@@ -32,7 +32,7 @@ FLOORS = (
     ("1", ("_optional", "core")),
     ("2", ("adapters", "data")),
     ("3", ("encoders",)),
-    ("4", ("evaluation",)),
+    ("4", ("evaluation", "testing")),
     ("5", ("training", "reports")),
     ("6", ("recipes",)),
     ("7", ("cli",)),

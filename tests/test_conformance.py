@@ -61,7 +61,7 @@ def test_the_made_up_embeddings_can_be_others(dimension, seed):
 class Shift(Adapter):
     """A class of a user's own: it moves queries by the mean step from a query to its answer."""
 
-    type = "shift"
+    type = "shift-of-a-stranger"
 
     def __init__(self, weight=1.0):
         self.weight = weight
@@ -309,7 +309,7 @@ def test_a_broken_class_is_told_what_was_found_what_was_expected_and_what_to_do(
 
 def test_a_class_without_a_type_of_its_own_would_be_loaded_as_another():
     heir = types.new_class("Heir", (Shift,))
-    says = "Heir has the type 'shift' of Shift. Expected a name of its own. Write in the class: type = \"heir\"."
+    says = "Heir has the type 'shift-of-a-stranger' of Shift. Expected a name of its own. Write in the class: type = \"heir\"."
     with pytest.raises(ConformanceError, match=re.escape(says)):
         check_adapter(heir)
 
@@ -329,9 +329,7 @@ def test_a_class_that_lacks_methods_is_told_which():
     class Half(Adapter):
         type = "half"
 
-    with pytest.raises(
-        ConformanceError, match=r"^Half cannot be made without arguments: .* abstract class Half .*_map"
-    ):
+    with pytest.raises(ConformanceError, match=r"^Half cannot be made without arguments: .* class Half .*_map"):
         check_adapter(Half)
 
 
