@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
+from embertune.encoders.registry import load_encoder
 
 
 def _evaluate(small, *more, encoder=None):
@@ -119,6 +122,16 @@ def test_an_adapter_of_another_encoder(command, changes, says, small, fails):
     config = json.loads((small.out / "config.json").read_text())
     _config(encoder={**config["encoder"], **changes})(small.out)
     fails(command, *_evaluate(small)[1:], says=[str(small.out), *says])
+
+
+def test_the_line_that_is_named_makes_the_adapter_fit(small, run):
+    adapter = IdentityAdapter()
+    adapter.encoder = load_encoder("hashing", query_prompt="question: ").spec.to_dict()
+    adapter.save(small.out)
+    refused = run("evaluate", small.data, "-e", "hashing", "-a", small.out)
+    line = refused.err.partition("on the command line with: ")[2].strip()
+    assert line == '--encoder hashing --query-prompt "question: "'
+    assert run("evaluate", small.data, "-a", small.out, *shlex.split(line)).code == 0
 
 
 def test_an_adapter_of_another_dimension_that_does_not_know_its_encoder(small, fails):

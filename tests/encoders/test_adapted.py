@@ -1,4 +1,5 @@
 import re
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -25,8 +26,11 @@ def fitted(spec=SPEC, side="both"):
     return adapter
 
 
-FIX = "Load it with: embertune.load_encoder('acme/m-1', query_prompt='q: ') | adapter"
-SHORTER = FIX.replace("'acme/m-1'", "'acme/m-1', dimensions=64")
+FIX = (
+    "Load it with: embertune.load_encoder('acme/m-1', query_prompt='q: ') | adapter, on the command line with: "
+    '--encoder acme/m-1 --query-prompt "q: "'
+)
+SHORTER = FIX.replace("'acme/m-1'", "'acme/m-1', dimensions=64").replace("acme/m-1 -", "acme/m-1 --dimensions 64 -")
 
 
 @pytest.mark.parametrize(
@@ -42,9 +46,10 @@ SHORTER = FIX.replace("'acme/m-1'", "'acme/m-1', dimensions=64")
     ],
 )
 def test_every_field_of_the_encoder_must_be_the_same(change, shown, difference):
+    fix = SHORTER if "dimension" in change else FIX
     expected = (
         f"my-adapter was trained on acme/m-1 (64 dimensions); this encoder is {shown}: {difference} "
-        f"(here: the adapter, there: the encoder). {SHORTER if 'dimension' in change else FIX}"
+        f"(here: the adapter, there: the encoder). {fix}"
     )
     with pytest.raises(ArtifactError, match=f"^{re.escape(expected)}$"):
         check_adapter_fits(fitted(), replace(SPEC, **change), "my-adapter")
@@ -67,14 +72,18 @@ def test_every_difference_is_named_at_once():
             replace(SPEC, document_prompt="d: ", normalized=False),
             "embertune.load_encoder('acme/m-1', query_prompt='q: ', document_prompt='d: ', normalize=False) | adapter",
         ),
-        (EncoderSpec("static", "wordllama-l2_supercat", dimension=64), "embertune.load_encoder('static') | adapter"),
+        (
+            EncoderSpec("static", "wordllama-l2_supercat", dimension=64),
+            "embertune.load_encoder('static') | adapter, on the command line with: --encoder static",
+        ),
         (
             EncoderSpec("precomputed", "my-model", dimension=64),
             'embertune.load_encoder("precomputed:FILE", name="my-model") or --encoder-name "my-model".',
         ),
         (
             EncoderSpec("sentence-transformers", "a/b", "main", dimension=64),
-            "embertune.load_encoder('sentence-transformers/a/b', revision='main') | adapter",
+            "embertune.load_encoder('sentence-transformers/a/b', revision='main') | adapter, on the command line with: "
+            "--encoder sentence-transformers/a/b",
         ),
         (
             EncoderSpec("sentence-transformers", "mine", "sha256:12", dimension=64),
@@ -86,6 +95,28 @@ def test_every_difference_is_named_at_once():
 def test_the_fix_is_the_line_to_type(spec, fix):
     with pytest.raises(ArtifactError, match=re.escape(fix) + "$"):
         check_adapter_fits(fitted(spec), EncoderSpec("hashing", "trigrams-64", dimension=64))
+
+
+COMMAND = "on the command line with: "
+
+
+@pytest.mark.parametrize(
+    ("prompt", "quoted"),
+    [("q: ", '"q: "'), ("what's\tthis", '"what\'s\tthis"'), ('say "q"', "'say \"q\"'"), ("costs $1\n", "'costs $1\n'")],
+)
+def test_the_line_for_the_shell_is_read_by_it_as_it_was(prompt, quoted):
+    with pytest.raises(ArtifactError) as caught:
+        check_adapter_fits(fitted(replace(SPEC, query_prompt=prompt)), replace(SPEC, query_prompt=""))
+    command = str(caught.value).partition(COMMAND)[2]
+    assert command == f"--encoder acme/m-1 --query-prompt {quoted}"
+    assert shlex.split(command) == ["--encoder", "acme/m-1", "--query-prompt", prompt]
+
+
+def test_the_prompt_of_the_model_itself_is_taken_away_where_training_had_none():
+    trained = EncoderSpec("sentence-transformers", "a/b", dimension=64)
+    fix = "load_encoder('sentence-transformers/a/b', query_prompt='') | adapter, on the command line with: --encoder "
+    with pytest.raises(ArtifactError, match=re.escape(f'{fix}sentence-transformers/a/b --query-prompt ""') + "$"):
+        check_adapter_fits(fitted(trained), replace(trained, query_prompt="query: "))
 
 
 OLD, NEW = "0" * 39 + "a", "0" * 39 + "b"
@@ -104,6 +135,7 @@ OLD, NEW = "0" * 39 + "a", "0" * 39 + "b"
             "model2vec/a/b",
             OLD,
             NEW,
+            # The command line has no --revision.
             f"Load it with: embertune.load_encoder('model2vec/a/b', revision='{OLD}') | adapter",
         ),
         (

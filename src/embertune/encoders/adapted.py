@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 
 from embertune.adapters.base import Adapter
 from embertune.core.vectors import Vectors
@@ -51,41 +52,63 @@ def _fix(trained: EncoderSpec, spec: EncoderSpec) -> str:
         )
     if trained.provider == "function":
         return f'Load the function that it was trained with: embertune.load_encoder(FUNCTION, name="{trained.model}").'
-    line = f"embertune.load_encoder({', '.join(_arguments(trained, spec))}) | adapter"
     if (trained.revision or "").startswith("sha256:") and trained.provider != "static":
         return (
             f"It was trained with a model folder called {trained.model}, whose files had the hash {trained.revision}."
         )
     if trained.provider == "static" and _other_weights(trained, spec):
         return "Install the wordllama that it was trained with, or train it again on these weights."
+    name = f"{trained.provider}/{trained.model}" if trained.provider not in ("static", "hashing") else trained.provider
+    options = dict(_options(trained, spec))
+    words = [repr(name), *(f"{key}={value!r}" for key, value in options.items())]
     if trained.provider == "fastembed" and _other_weights(trained, spec):
+        line = f"embertune.load_encoder({', '.join([*words, 'path=FOLDER'])}) | adapter"
         return f"Load it from a folder that holds the files of that revision: {line}"
-    return f"Load it with: {line}"
+    flags = _flags(options, needs_revision=_other_weights(trained, spec))
+    command = "" if flags is None else f", on the command line with: --encoder {shlex.join([name])}{flags}"
+    return f"Load it with: embertune.load_encoder({', '.join(words)}) | adapter{command}"
+
+
+def _same_model(trained: EncoderSpec, spec: EncoderSpec) -> bool:
+    return (trained.provider, trained.model) == (spec.provider, spec.model)
 
 
 def _other_weights(trained: EncoderSpec, spec: EncoderSpec) -> bool:
     """Whether both are the same model in two versions."""
-    same_model = (trained.provider, trained.model) == (spec.provider, spec.model)
-    return same_model and None not in (trained.revision, spec.revision) and trained.revision != spec.revision
+    known = None not in (trained.revision, spec.revision)
+    return known and trained.revision != spec.revision and _same_model(trained, spec)
 
 
-def _arguments(trained: EncoderSpec, spec: EncoderSpec) -> Iterator[str]:
-    name = f"{trained.provider}/{trained.model}" if trained.provider not in ("static", "hashing") else trained.provider
-    yield repr(name)
-    same_model = (trained.provider, trained.model) == (spec.provider, spec.model)
+def _options(trained: EncoderSpec, spec: EncoderSpec) -> Iterator[tuple[str, object]]:
+    """Give the keywords of `load_encoder` that make the encoder the one that was trained on."""
+    same_model = _same_model(trained, spec)
     # A model is asked for shorter vectors; which models were, a specification does not say, so only a difference tells.
     if same_model and trained.dimension is not None and spec.dimension not in (None, trained.dimension):
-        word = "truncate_dim" if trained.provider == "sentence-transformers" else "dimensions"
-        yield f"{word}={trained.dimension}"
+        yield "truncate_dim" if trained.provider == "sentence-transformers" else "dimensions", trained.dimension
     if trained.provider in ("sentence-transformers", "model2vec") and trained.revision:
-        yield f"revision={trained.revision!r}"
-    if trained.provider == "fastembed" and _other_weights(trained, spec):
-        yield "path=FOLDER"
-    for key, prompt in (("query_prompt", trained.query_prompt), ("document_prompt", trained.document_prompt)):
-        if prompt:
-            yield f"{key}={prompt!r}"
+        yield "revision", trained.revision
+    for key in ("query_prompt", "document_prompt"):
+        prompt, theirs = getattr(trained, key), getattr(spec, key)
+        # A prompt that a model brings itself has to be taken away.
+        if prompt or (same_model and theirs and trained.provider == "sentence-transformers"):
+            yield key, prompt
     if not trained.normalized:
-        yield "normalize=False"
+        yield "normalize", False
+
+
+def _flags(options: Mapping[str, object], *, needs_revision: bool) -> str | None:
+    """Give the same as options of the command line; None where it has none for one of them."""
+    told = [key for key in options if key != "revision" or needs_revision]
+    if not {"dimensions", "query_prompt", "document_prompt"}.issuperset(told):
+        return None
+    return "".join(f" --{key.replace('_', '-')} {_quoted(str(options[key]))}" for key in told)
+
+
+def _quoted(text: str) -> str:
+    """Quote for a shell: in double quotes, which all of them know, unless something in them would be read."""
+    if text.isdigit():
+        return text
+    return shlex.quote(text) if set(text) & set('"$`!\\\n%') else f'"{text}"'
 
 
 class AdaptedEncoder:
