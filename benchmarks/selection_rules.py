@@ -22,7 +22,7 @@ from embertune.errors import SplitError
 from embertune.evaluation.judgments import Judgments
 from embertune.recipes.plan import inner_folds, make_plan
 from embertune.training.config import TuneConfig
-from embertune.training.selection import Pool
+from embertune.training.pool import Pool
 
 HERE = Path(__file__).parent
 SETS = [("finance10k-lyft", "minilm"), ("finance10k-lyft", "static"), ("xquad-en", "minilm"), ("cosqa", "minilm"),

@@ -22,7 +22,7 @@ from embertune.cli.reference import reference
 from embertune.data import columns
 from embertune.evaluation import verdict
 from embertune.recipes import plan
-from embertune.training import selection
+from embertune.training import table
 from embertune.training.config import EFFORTS, TuneConfig
 
 DOCS = Path(__file__).parent
@@ -42,9 +42,9 @@ NUMBERS = (
     (plan, "FEWEST_QUERIES", "Fewer queries with a relevant document are refused."),
     (plan, "_THREE_PARTS", "With fewer queries than this each is judged once, in folds, instead of a fifth of them."),
     (plan, "_OUTER_FOLDS", "How many folds those are."),
-    (selection, "_WIDTH", "A setting that trails the best on dev by z standard errors counts exp(-(z / this)² / 2)."),
-    (selection, "_NEGLIGIBLE", "Settings of less than this share of the best one's weight are dropped."),
-    (selection, "_ABOVE_CHANCE", "Labels that beat random answers by fewer standard errors are called random."),
+    (table, "_WIDTH", "A setting that trails the best on dev by z standard errors counts exp(-(z / this)² / 2)."),
+    (table, "_NEGLIGIBLE", "Settings of less than this share of the best one's weight are dropped."),
+    (table, "_ABOVE_CHANCE", "Labels that beat random answers by fewer standard errors are called random."),
     (verdict, "_FEWEST_QUERIES", "With fewer test queries than this the verdict is `too-little-data`."),
     (verdict, "_WORTHWHILE", "If even the upper end of the interval is below this the verdict is `no-gain`."),
     (verdict, "_GROUP_QUERIES", "A group (seen, unseen) of this many queries can veto by its mean alone."),

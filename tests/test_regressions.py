@@ -21,7 +21,7 @@ from embertune.errors import ArtifactError
 from embertune.evaluation.evaluate import evaluate
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.retrieve import retrieve
-from embertune.training.selection import Pool
+from embertune.training.pool import Pool
 
 MUSEUM = {
     "vicinity": ["test_every_search_engine_agrees_with_exact_search_on_scores"],

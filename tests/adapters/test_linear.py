@@ -189,3 +189,25 @@ def test_a_low_rank_map_equals_the_matrix_that_it_stands_for(maps):
 def test_diagonal_and_rank_exclude_each_other():
     with pytest.raises(ConfigError, match=re.escape("rank must be None with form='diagonal', got 3")):
         LinearAdapter(form="diagonal", rank=3).fit(np.eye(4), np.eye(4))
+
+
+def test_the_mean_of_maps_of_one_side_and_of_both():
+    queries, documents = rotated()
+    training = check_pairs(queries, documents)
+    alone = list(LinearAdapter().fit_path(training, [1.0, 0.1]))
+    shared = next(LinearAdapter("both", maps="shared").fit_path(training, [0.1]))
+    mean = LinearAdapter.mean_of(alone, [0.25, 0.25])
+    np.testing.assert_allclose(mean.coef_, (alone[0].coef_ + alone[1].coef_) / 4, atol=1e-7)
+    assert not mean.changes("document")
+    mixed = LinearAdapter.mean_of([alone[0], shared], [0.25, 0.75])
+    np.testing.assert_allclose(mixed.coef_, 0.25 * alone[0].coef_ + 0.75 * shared.coef_, atol=1e-6)
+    np.testing.assert_allclose(mixed.document_coef_, 0.75 * shared.document_coef_, atol=1e-6)
+    assert (mixed.side, mixed.maps) == ("both", "separate")
+
+
+def test_the_mean_of_low_rank_maps_keeps_their_basis():
+    queries, documents = rotated()
+    path = list(LinearAdapter(rank=3).fit_path(check_pairs(queries, documents), [1.0, 0.1]))
+    mean = LinearAdapter.mean_of(path, [0.5, 0.5])
+    assert mean.tensors()["query"].shape == (3, 3)
+    np.testing.assert_allclose(mean.coef_, (path[0].coef_ + path[1].coef_) / 2, atol=1e-6)

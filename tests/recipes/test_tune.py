@@ -105,7 +105,7 @@ def test_candidates_share_the_adapter_and_no_adapter_is_among_them(result):
     assert candidates[0]["params"] == {}
     assert sum(candidate["weight"] for candidate in candidates) == pytest.approx(1)
     heaviest = max(candidates, key=lambda candidate: candidate["weight"])["params"]
-    assert heaviest == {"temperature": result.candidate.temperature, "pull": result.candidate.pull}
+    assert heaviest == {"pull": result.candidate.pull}
     assert result.record["adapter"] == {"type": "linear", **result.candidate.get_params()}
 
 
@@ -198,7 +198,7 @@ def test_a_split_of_ones_own(learnable, quick):
 
 
 def test_both_sides(learnable, quick):
-    result = tune(learnable.data, learnable.encoder, effort=replace(quick, side="both"))
+    result = tune(learnable.data, learnable.encoder, effort=replace(quick, side="both", maps=("separate",)))
     ids = [row["id"] for row in result.record["queries"]]
     queries = result.candidate.transform(learnable.queries[[int(name[1:]) for name in ids]], "query")
     documents = result.candidate.transform(learnable.documents, "document")

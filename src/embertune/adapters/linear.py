@@ -157,27 +157,30 @@ class LinearAdapter(Adapter):
 
     @classmethod
     def mean_of(cls, adapters: Sequence[LinearAdapter], weights: Sequence[float]) -> LinearAdapter:
-        """Average maps that differ in pull or temperature alone.
+        """Average maps.
 
         Args:
-            adapters: Fitted on the same side, with the same maps, form and basis.
+            adapters: Of one form and basis; one of queries alone counts as one of both sides that leaves documents be.
             weights: One per adapter; what they lack to 1 goes to the identity.
 
         Returns:
-            An adapter with the mean map, and the parameters of the one that weighs most.
+            An adapter with the mean maps, and otherwise the parameters of the one that weighs most.
         """
-        found = [adapter.tensors() for adapter in adapters]
+        found = [adapter._learned() for adapter in adapters]
+        sides = dict.fromkeys(side for learned in found for side in learned.inner)
         mean = {
-            name: np.asarray(
-                sum(np.float32(weight) * tensors[name] for weight, tensors in zip(weights, found, strict=True)),
-                dtype=np.float32,
+            side: np.sum(
+                [np.float32(w) * one[side] for w, one in zip(weights, found, strict=True) if side in one.inner], axis=0
             )
-            for name in found[0]
-            if name != "basis"
+            for side in sides
         }
-        if "basis" in found[0]:
-            mean["basis"] = found[0]["basis"]
-        return cls.from_tensors(mean, adapters[int(np.argmax(weights))].get_params())
+        if found[0].basis is not None:
+            mean["basis"] = found[0].basis
+        params = adapters[int(np.argmax(weights))].get_params()
+        if len(sides) == 2:
+            same = {(adapter.side, adapter.maps) for adapter in adapters}
+            params |= {"side": "both", "maps": adapters[0].maps if len(same) == 1 else "separate"}
+        return cls.from_tensors(mean, params)
 
     def _objective(self, training: TrainingPairs, basis: Vectors | None) -> InfoNCE:
         count = len(training.documents)

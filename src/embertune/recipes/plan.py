@@ -14,7 +14,7 @@ from embertune.data.dataset import Dataset
 from embertune.data.splits import Split, SplitMethod, folds, seen_queries, split_dataset
 from embertune.errors import SplitError
 from embertune.training.config import TuneConfig
-from embertune.training.selection import Fold
+from embertune.training.pool import Fold
 
 __all__ = ["FEWEST_QUERIES", "Plan", "Trial", "inner_folds", "make_plan"]
 

@@ -27,7 +27,8 @@ from embertune.recipes.plan import Plan, Trial, inner_folds, make_plan
 from embertune.recipes.record import Experiment, Seconds, make_record
 from embertune.recipes.result import Result
 from embertune.training.config import TuneConfig
-from embertune.training.selection import Choice, Pool, choose
+from embertune.training.pool import Pool
+from embertune.training.selection import Choice, choose
 
 __all__ = ["check_output", "tune"]
 

@@ -25,6 +25,9 @@ class TuneConfig:
     side: Literal["query", "both"] = "query"
     """Which embeddings are adapted: the queries alone, or the stored documents too."""
 
+    maps: tuple[Literal["separate", "shared", "shared-then-query"], ...] = ("shared",)
+    """With side="both": which maps of both sides are tried, beside those of the query side alone."""
+
     pulls: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
     """Strengths of the pull to the identity that are tried, strongest first."""
 
@@ -78,6 +81,11 @@ class TuneConfig:
         ]
         if self.side not in ("query", "both"):
             problems.append(f"side must be 'query' or 'both', got {self.side!r}")
+        problems += [
+            f"maps must be separate, shared or shared-then-query, got {maps!r}"
+            for maps in self.maps or ("none",)
+            if maps not in ("separate", "shared", "shared-then-query")
+        ]
         if not self.temperatures or any(not each > 0 for each in self.temperatures):
             problems.append(f"temperatures must be positive, got {self.temperatures}")
         if not self.pulls or any(not pull > 0 for pull in self.pulls) or list(self.pulls) != sorted(self.pulls)[::-1]:
@@ -115,6 +123,7 @@ EFFORTS: dict[str, TuneConfig] = {
         search_steps=40,
         max_steps=60,
         temperatures=(0.05, 0.03),
+        maps=("shared", "separate"),
         pulls=(3.0, 1.0, 0.55, 0.3, 0.17, 0.1, 0.055, 0.03, 0.017, 0.01, 0.0055, 0.003),
     ),
 }

@@ -1,0 +1,60 @@
+"""What tuning may look at: the embeddings and judgements of train and dev, never of test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from embertune.adapters.base import Adapter, TrainingPairs
+from embertune.core.search import Positions, top_k
+from embertune.core.vectors import Vectors
+from embertune.evaluation.evaluate import evaluate_positions
+from embertune.evaluation.judgments import Judgments
+from embertune.evaluation.metrics import parse_metric
+
+__all__ = ["Fold", "Pool", "Rows"]
+
+Rows = npt.NDArray[np.intp]
+Fold = tuple[Rows, Rows]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The embeddings and judgements that tuning may look at: train and dev, never test.
+
+    Attributes:
+        queries: (n, d), rows of length 1.
+        documents: (m, d), the whole corpus, rows of length 1.
+        judgments: Their relevance, in that order.
+    """
+
+    queries: Vectors
+    documents: Vectors
+    judgments: Judgments
+
+    def training(self, rows: Rows) -> TrainingPairs:
+        """Give the training pairs of some queries; only their positives are candidates.
+
+        A document that no training query asks for would only ever be pushed away: with such
+        documents as negatives, nDCG@10 on documents never seen fell from .40 to .17.
+        """
+        place = np.full(len(self.queries), -1, dtype=np.intp)
+        place[rows] = np.arange(len(rows))
+        pairs = self.judgments.pairs
+        pairs = pairs[place[pairs[:, 0]] >= 0]
+        documents, inverse = np.unique(pairs[:, 1], return_inverse=True)
+        local = np.column_stack([place[pairs[:, 0]], inverse.ravel()])
+        order = np.lexsort((local[:, 1], local[:, 0]))
+        return TrainingPairs(self.queries[rows], self.documents[documents], local[order])
+
+    def rank(self, adapter: Adapter, rows: Rows, metric: str) -> Positions:
+        """Rank the whole corpus for some queries under an adapter, by exact search, as deep as a metric looks."""
+        depth = parse_metric(metric).k or len(self.documents)
+        queries = adapter.transform(self.queries[rows], "query")
+        return top_k(queries, adapter.transform(self.documents, "document"), depth)[0]
+
+    def judge(self, ranked: Positions, rows: Rows, metric: str) -> npt.NDArray[np.float64]:
+        """Score rankings one by one, with the answers of some queries."""
+        return evaluate_positions(self.judgments.select(rows), ranked, [metric])[metric]
