@@ -141,8 +141,19 @@ def test_an_adapter_of_another_dimension_that_does_not_know_its_encoder(small, f
     )
 
 
-def test_a_part_that_the_data_does_not_have(small, fails):
-    fails(*_evaluate(small, "--part", "dev"), says=["No query of data is left to judge (120", "--part all"])
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+@pytest.mark.parametrize("part", ["train", "dev", "test"])
+def test_a_part_of_data_without_parts(command, part, small, fails):
+    found = f"data has no part '{part}': it is not divided into parts. Judge all its queries with --part all."
+    fails(command, *_evaluate(small, "--part", part)[1:], says=[found])
+
+
+def test_a_part_that_this_data_does_not_have(small, fails):
+    header, *rows = (small.data / "qrels" / "test.tsv").read_text().splitlines(keepends=True)
+    for part, some in (("train", rows[:80]), ("test", rows[80:])):
+        (small.data / "qrels" / f"{part}.tsv").write_text("".join([header, *some]))
+    found = "data has no part 'dev': its parts are train 80, test 40. Judge all its queries with --part all."
+    fails(*_evaluate(small, "--part", "dev"), says=[found])
 
 
 def test_the_record_of_this_very_data_is_damaged(small, fails):

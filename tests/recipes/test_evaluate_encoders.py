@@ -11,6 +11,7 @@ from embertune.encoders.cost import Cost
 from embertune.encoders.encoded import estimate_dataset
 from embertune.errors import ConfigError
 from embertune.recipes.evaluate_encoders import compare, evaluate
+from embertune.recipes.measure import METRICS
 from embertune.recipes.tune import tune
 
 
@@ -78,3 +79,22 @@ def test_what_raises_before_embedding_keeps_it_from_being_paid(priced):
 
 def test_an_encoder_that_costs_nothing_has_no_cost(learnable):
     assert evaluate(learnable.data, learnable.encoder).to_dict()["cost"] is None
+
+
+def test_an_unknown_part_is_refused_before_anything_is_read():
+    with pytest.raises(ConfigError, match=re.escape("part must be 'train', 'dev', 'test' or 'all', got 'valid'")):
+        evaluate("no-such-data", "no-such-encoder", ["no-such-adapter"], part="valid")
+
+
+def test_folders_are_called_by_what_tells_them_apart(learnable, tmp_path):
+    """The table stays as narrow as it can; what is computed with keeps the whole path."""
+    folders = [tmp_path / name for name in ("runs/one/adapter", "runs/two/adapter", "runs/base", "mine")]
+    for folder in folders:
+        IdentityAdapter().save(folder)
+    judged = compare(learnable.data, learnable.encoder, folders)
+    head = str(judged).splitlines()[1]
+    assert head.split() == ["base", "one/adapter", "two/adapter", "runs/base", "mine", "bm25"]
+    assert str(tmp_path) not in str(judged)
+    assert len([line for line in str(judged).splitlines() if line.strip().startswith("two/adapter  ")]) == len(METRICS)
+    assert list(judged.comparison.duels) == [str(folder) for folder in folders]
+    assert list(judged.to_dict()["means"]) == ["base", *map(str, folders), "bm25"]

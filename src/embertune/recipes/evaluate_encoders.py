@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,21 @@ from embertune.adapters.base import Adapter
 from embertune.core.progress import Progress, silent
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
+from embertune.data.texts import counted
 from embertune.encoders.adapted import check_adapter_fits
 from embertune.encoders.base import Encoder
 from embertune.encoders.cost import Cost
 from embertune.encoders.encoded import encode_dataset
 from embertune.encoders.registry import load_encoder
-from embertune.errors import ArtifactError, ConfigError, DataError
+from embertune.errors import ConfigError
 from embertune.evaluation.baselines import bm25_run
 from embertune.evaluation.compare import Comparison
 from embertune.evaluation.compare import compare as compare_evaluations
 from embertune.evaluation.evaluate import Evaluation
 from embertune.evaluation.evaluate import evaluate as evaluate_run
 from embertune.evaluation.retrieve import retrieve
+from embertune.recipes.judged_queries import check_part, choose_queries
 from embertune.recipes.measure import METRICS
-from embertune.reports.record import Record
 
 __all__ = ["EvaluationReport", "compare", "evaluate"]
 
@@ -60,20 +60,33 @@ class EvaluationReport:
         }
 
     def __str__(self) -> str:
-        """Give the means of all, then the differences."""
-        names = list(self.evaluations)
-        width, wide = max(map(len, METRICS)), max(8, *map(len, names))
-        count = len(self.evaluations[names[0]])
+        """Give the means of all, then the differences; folders of adapters are called by the end of their path."""
+        names = _short_names(list(self.evaluations))
+        width, wide = max(map(len, METRICS)), max(8, *map(len, names.values()))
         lines = [
-            f"{count} {'query' if count == 1 else 'queries'}",
-            " " * width + "".join(f"  {n:>{wide}}" for n in names),
+            counted(len(next(iter(self.evaluations.values()))), "query", "queries"),
+            " " * width + "".join(f"  {name:>{wide}}" for name in names.values()),
         ]
         for metric in METRICS:
             means = (f"{evaluation.means[metric]:.3f}" for evaluation in self.evaluations.values())
             lines.append(f"{metric:<{width}}" + "".join(f"  {mean:>{wide}}" for mean in means))
         if self.comparison is not None:
-            lines += ["", str(self.comparison)]
+            duels = {names[name]: duel for name, duel in self.comparison.duels.items()}
+            lines += ["", str(replace(self.comparison, duels=duels))]
         return "\n".join([*lines, *(["", *(f"note: {note}" for note in self.notes)] if self.notes else [])])
+
+
+def _short_names(names: Sequence[str]) -> dict[str, str]:
+    """Give each path by as many of its last components as tell it from all others."""
+
+    def tail(name: str, length: int) -> str:
+        return "/".join(Path(name).parts[-length:])
+
+    def short(name: str) -> str:
+        tails = (tail(name, length) for length in range(1, len(Path(name).parts)))
+        return next((end for at, end in enumerate(tails, 1) if [tail(n, at) for n in names].count(end) == 1), name)
+
+    return {name: short(name) for name in names}
 
 
 def _go_on(encoder: Encoder, dataset: Dataset) -> None:
@@ -116,22 +129,14 @@ def evaluate(
         >>> evaluate(data, "hashing").to_dict()["queries"]
         2
     """
+    check_part(part)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     loaded = load_encoder(encoder)
     named = _named(adapters)
     for name, adapter in named.items():
         check_adapter_fits(adapter, loaded.spec, name)
-    records = {name: record for name, adapter in named.items() if (record := _record_of(name, adapter)) is not None}
-    trained = {n: record for n, record in records.items() if record["data"]["fingerprint"] == dataset.fingerprint}
-    ids, notes = _judged_queries(dataset, trained, part)
-    notes += tuple(
-        f"{name} was tuned on another data set, or on another state of this one ({record['data']['name']}): if its "
-        "training queries are among these, its figures here flatter it."
-        for name, record in records.items()
-        if name not in trained
-    )
-    chosen = dataset.select(ids)
-    groups = _groups(dataset, ids, trained)
+    judged = choose_queries(dataset, named, part)
+    chosen = dataset.select(judged.ids)
     before_embedding(loaded, chosen)
     encoded = encode_dataset(loaded, chosen, progress=progress)
     evaluations = {"base": evaluate_run(chosen.qrels, retrieve(encoded, _DEPTH, name="base"), METRICS)}
@@ -140,9 +145,9 @@ def evaluate(
         # Some encoders know their dimension and revision only now.
         check_adapter_fits(adapter, loaded.spec, name)
         evaluations[name] = evaluate_run(chosen.qrels, retrieve(encoded.adapted(adapter), _DEPTH, name=name), METRICS)
-    comparison = compare_evaluations(evaluations, groups=groups, seed=seed, primary="ndcg@10") if named else None
+    comparison = compare_evaluations(evaluations, groups=judged.groups, seed=seed, primary="ndcg@10") if named else None
     evaluations["bm25"] = evaluate_run(chosen.qrels, bm25_run(chosen.corpus, chosen.queries, top_k=_DEPTH), METRICS)
-    return EvaluationReport(evaluations, comparison, notes, encoded.cost)
+    return EvaluationReport(evaluations, comparison, judged.notes, encoded.cost)
 
 
 def compare(
@@ -191,61 +196,3 @@ def _named(adapters: Sequence[Adapter | str | Path]) -> dict[str, Adapter]:
         name = f"./{name}" if name in ("base", "bm25") else name
         named[name] = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
     return named
-
-
-def _judged_queries(
-    dataset: Dataset, trained: Mapping[str, Record], part: str | None
-) -> tuple[list[str], tuple[str, ...]]:
-    ids = [query for query in dataset.queries if any(grade > 0 for grade in dataset.qrels.get(query, {}).values())]
-    notes = []
-    if part is not None:
-        ids = ids if part == "all" else [query for query in ids if dataset.parts.get(query) == part]
-        notes.append(f"The queries of part {part!r}, as was asked.")
-        notes += [f"{name} was tuned on this data: its own training queries may be among them." for name in trained]
-        if part not in ("all", "train", "dev", "test"):
-            raise ConfigError(f"part must be 'train', 'dev', 'test' or 'all', got {part!r}")
-    elif trained:
-        for name, record in trained.items():
-            if record["data"]["split"].get("kind", "three parts") != "three parts":
-                notes.append(f"{name} was fitted on every query of this data, so its figures here flatter it.")
-                continue
-            tested = {row["id"] for row in record.get("queries") or ()}
-            ids = [query for query in ids if query in tested]
-            notes.append(
-                f"{name} was tuned on this data: only the {len(tested)} test queries of its record are judged."
-            )
-    elif "test" in dataset.parts.values():
-        ids = [query for query in ids if dataset.parts.get(query) == "test"]
-        notes.append("The test part of the data.")
-    if not ids:
-        raise DataError(
-            f"No query of {dataset.name} is left to judge ({len(dataset.queries)} queries in all). "
-            "Expected queries with a relevant document; choose others with --part all."
-        )
-    return ids, tuple(notes)
-
-
-def _record_of(name: str, adapter: Adapter) -> Record | None:
-    """Give an adapter's record, where it has one."""
-    text = adapter.attachments.get("record.json")
-    if text is None:
-        return None
-    try:
-        return Record(json.loads(text))
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ArtifactError(
-            f"{name} has a damaged record.json, so it cannot be told which queries trained it: {error}"
-        ) from None
-
-
-def _groups(dataset: Dataset, ids: Sequence[str], trained: Mapping[str, Record]) -> dict[str, list[str]] | None:
-    """Keep seen and unseen apart where one record, or the data's parts, can tell them."""
-    if trained:
-        group = {row["id"]: row["group"] for row in next(iter(trained.values())).get("queries") or ()}
-    elif dataset.parts:
-        fitted = [query for query, part in dataset.parts.items() if part in ("train", "dev")]
-        known = {document for query in fitted for document in dataset.positives(query)}
-        group = {query: "seen" if known.intersection(dataset.positives(query)) else "unseen" for query in ids}
-    else:
-        return None
-    return {name: [query for query in ids if group.get(query) == name] for name in ("seen", "unseen")}
