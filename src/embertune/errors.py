@@ -123,8 +123,9 @@ class MissingExtraError(EmbertuneError, ImportError):
         module: The module that could not be imported.
         extra: The extra of Embertune that brings it.
         purpose: What it is needed for, as the start of a sentence.
+        install: The line that installs it.
     """
 
-    def __init__(self, module: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs `{module}`. Install it with: pip install 'embertune[{extra}]'")
+    def __init__(self, module: str, extra: str, purpose: str, install: str) -> None:
+        super().__init__(f"{purpose} needs `{module}`. Install it with: {install}")
         self.module, self.extra, self.purpose = module, extra, purpose

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from embertune._optional import install_line
+
 needs_litellm = pytest.mark.skipif(find_spec("litellm") is None, reason="the api extra is not installed")
 
 
@@ -164,7 +166,7 @@ def test_a_model_folder_with_a_broken_config(small, fails):
 def test_a_runtime_that_is_not_installed(runtime, small, fails):
     if find_spec(runtime.replace("-", "_")) is not None:
         pytest.skip(f"{runtime} is installed here")
-    fails(*small.tune(encoder=f"{runtime}/some-model"), says=["needs `", f"pip install 'embertune[{runtime}]'"])
+    fails(*small.tune(encoder=f"{runtime}/some-model"), says=["needs `", install_line(runtime)])
 
 
 @needs_litellm

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from embertune._optional import install_line
 from embertune.encoders import load_encoder
 from embertune.encoders.cost import Cost
 from embertune.errors import ConfigError, EncoderError, MissingExtraError, RateLimitError
@@ -278,7 +279,7 @@ def test_unknown_provider_and_wrong_settings():
 
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "litellm", None)
-    message = "An embedding API needs `litellm`. Install it with: pip install 'embertune[api]'"
+    message = f"An embedding API needs `litellm`. Install it with: {install_line('api')}"
     with pytest.raises(MissingExtraError, match=re.escape(message)):
         load_encoder("openai/text-embedding-3-small")
 

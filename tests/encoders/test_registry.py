@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from embertune._optional import install_line
 from embertune.encoders import load_encoder
 from embertune.encoders.base import Encoder
 from embertune.encoders.registry import ENCODER_FORMS
@@ -227,7 +228,7 @@ def test_prompts_of_ones_own_win_over_the_models(hub, monkeypatch):
 def test_a_missing_library_names_its_extra(monkeypatch, name, library):
     monkeypatch.setitem(sys.modules, library, None)
     extra = library.replace("_", "-")
-    with pytest.raises(MissingExtraError, match=re.escape(f"Install it with: pip install 'embertune[{extra}]'")):
+    with pytest.raises(MissingExtraError, match=re.escape(f"Install it with: {install_line(extra)}")):
         load_encoder(name)
 
 

@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
+from embertune._optional import install_line
 from embertune.recipes import doctor
 from embertune.recipes.doctor import Check, Examination
 
@@ -31,7 +32,7 @@ def test_a_missing_package_is_broken_and_a_missing_extra_is_not(monkeypatch):
     monkeypatch.setattr(doctor, "version", installed)
     found = doctor.doctor()
     assert _found(found)["plotly"] == Check("plotly", "broken", "not installed: pip install plotly")
-    assert _found(found)["extra fastembed"] == Check("extra fastembed", "absent", "pip install 'embertune[fastembed]'")
+    assert _found(found)["extra fastembed"] == Check("extra fastembed", "absent", install_line("fastembed"))
     assert not found.is_sound
     assert str(found).endswith("Something is broken: see above.")
 

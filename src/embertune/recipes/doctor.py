@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from embertune._optional import install_line
 from embertune.encoders.cache import default_cache
 from embertune.encoders.registry import load_encoder
 
@@ -85,7 +86,7 @@ def doctor() -> Examination:
     checks.append(_try("cache", _cache))
     for extra, package in _EXTRAS.items():
         check = _package(package)
-        absent = Check(f"extra {extra}", "absent", f"pip install 'embertune[{extra}]'")
+        absent = Check(f"extra {extra}", "absent", install_line(extra))
         checks.append(absent if check.state == "broken" else Check(f"extra {extra}", "ok", check.found))
     return Examination(tuple(checks))
 
