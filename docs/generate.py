@@ -22,6 +22,7 @@ from embertune.cli.reference import reference
 from embertune.data import columns
 from embertune.evaluation import verdict
 from embertune.recipes import plan
+from embertune.training import selection as choice
 from embertune.training import table
 from embertune.training.config import EFFORTS, TuneConfig
 
@@ -45,6 +46,7 @@ NUMBERS = (
     (table, "_WIDTH", "A setting that trails the best on dev by z standard errors counts exp(-(z / this)² / 2)."),
     (table, "_NEGLIGIBLE", "Settings of less than this share of the best one's weight are dropped."),
     (table, "_ABOVE_CHANCE", "Labels that beat random answers by fewer standard errors are called random."),
+    (choice, "_DOCUMENTS_LEAD", "With `side=\"auto\"` documents are mapped if that leads by more errors on dev."),
     (verdict, "_FEWEST_QUERIES", "With fewer test queries than this the verdict is `too-little-data`."),
     (verdict, "_WORTHWHILE", "If even the upper end of the interval is below this the verdict is `no-gain`."),
     (verdict, "_GROUP_QUERIES", "A group (seen, unseen) of this many queries can veto by its mean alone."),
@@ -150,7 +152,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _short(value: Any) -> str:
-    return ", ".join(f"{item:g}" for item in value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(map(_short, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _if_other(value: str, normal: str) -> str:

@@ -32,7 +32,8 @@ def names_for_type_checkers():
 def test_public_names_are_these():
     assert embertune.__all__ == sorted(embertune.__all__)
     assert set(embertune.__all__) == {
-        *("Adapter", "IdentityAdapter", "LinearAdapter", "load_adapter"),
+        *("Adapter", "Chain", "Gate", "IdentityAdapter", "LinearAdapter", "OrthogonalAdapter", "TruncationAdapter"),
+        *("WhiteningAdapter", "load_adapter"),
         *("Dataset", "Document", "demo_dataset", "load_dataset", "split_dataset"),
         *("AdaptedEncoder", "Encoder", "EncoderSpec", "load_encoder"),
         *("Evaluation", "Run", "compare", "evaluate"),

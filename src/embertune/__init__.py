@@ -9,7 +9,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from embertune.adapters import Adapter, IdentityAdapter, LinearAdapter, load_adapter
+from embertune.adapters import (
+    Adapter,
+    Chain,
+    IdentityAdapter,
+    LinearAdapter,
+    OrthogonalAdapter,
+    TruncationAdapter,
+    WhiteningAdapter,
+    load_adapter,
+)
+from embertune.adapters.gate import Gate
 from embertune.errors import EmbertuneError
 
 if TYPE_CHECKING:
@@ -36,17 +46,22 @@ if TYPE_CHECKING:
 __all__ = [
     "AdaptedEncoder",
     "Adapter",
+    "Chain",
     "Dataset",
     "Document",
     "EmbertuneError",
     "Encoder",
     "EncoderSpec",
     "Evaluation",
+    "Gate",
     "IdentityAdapter",
     "LinearAdapter",
+    "OrthogonalAdapter",
     "Result",
     "Run",
+    "TruncationAdapter",
     "TuneConfig",
+    "WhiteningAdapter",
     "__version__",
     "compare",
     "demo_dataset",

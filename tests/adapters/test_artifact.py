@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 
 from embertune.adapters import IdentityAdapter, LinearAdapter, load_adapter
 from embertune.adapters.base import ADAPTER_TYPES
-from embertune.errors import ArtifactError, NotFittedError, StorageError
+from embertune.errors import ArtifactError, ConfigError, NotFittedError, StorageError
 
 SPEC = {"provider": "openai", "model": "text-embedding-3-small", "dimension": 8}
 
@@ -113,3 +113,9 @@ def test_damage_is_explained(tmp_path):
     (folder / "config.json").write_text("{")
     with pytest.raises(ArtifactError, match="is not JSON"):
         load_adapter(folder)
+
+
+def test_a_type_that_is_taken_is_refused():
+    says = "have the type 'linear', which is what saved adapters are found by. Give yours another, such as"
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        type("Mine", (LinearAdapter,), {"type": "linear", "__module__": "mine"})

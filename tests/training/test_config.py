@@ -10,13 +10,16 @@ def test_every_problem_is_named_at_once():
     with pytest.raises(ConfigError) as caught:
         TuneConfig(temperatures=(-1,), folds=1, pulls=(0.1, 0.3), side="documents")
     assert str(caught.value) == (
-        "Invalid configuration:\n- folds must be at least 2, got 1\n- side must be 'query' or 'both', got 'documents'\n"
+        "Invalid configuration:\n- folds must be at least 2, got 1\n"
+        "- side must be 'query', 'both' or 'auto', got 'documents'\n"
         "- temperatures must be positive, got (-1,)\n- pulls must be positive and falling, got (0.1, 0.3)"
     )
 
 
 def test_unknown_keyword_is_an_error():
-    with pytest.raises(ConfigError, match=re.escape("There is no setting temprature. The settings are: side, maps, pulls,")):
+    with pytest.raises(
+        ConfigError, match=re.escape("There is no setting temprature. The settings are: side, maps, pulls,")
+    ):
         TuneConfig.of_effort("fast", temprature=0.1)
     with pytest.raises(ConfigError, match=re.escape("effort must be one of fast, normal, thorough, got 'slow'")):
         TuneConfig.of_effort("slow")

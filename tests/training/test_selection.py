@@ -171,14 +171,7 @@ def test_rankings_are_those_of_exact_search():
 
 
 def test_documents_are_mapped_where_dev_says_so():
-    """Half of the dimensions say nothing of the answer, on both sides."""
-    rng = np.random.default_rng(0)
-    documents = rng.normal(size=(400, 24)).astype(np.float32)
-    queries = documents[:200] + 0.2 * rng.normal(size=(200, 24)).astype(np.float32)
-    queries[:, 12:] = 2 * rng.normal(size=(200, 12))
-    documents[:, 12:] *= 2
-    judgments = judgments_of({f"q{i}": {f"d{i}": 1} for i in range(200)}, 200)
-    pool = Pool(normalize(queries), normalize(documents), judgments)
+    pool = nuisance_pool()
     alone, both = (
         choose(pool, quarters(200), TuneConfig(folds=4, pulls=(0.1, 0.01), side=side), seed=0)
         for side in ("query", "both")
@@ -189,3 +182,33 @@ def test_documents_are_mapped_where_dev_says_so():
     assert share > 0.9
     best = [max(candidate.dev for candidate in choice.candidates) for choice in (alone, both)]
     assert best[1] > best[0] + 0.02
+
+
+def nuisance_pool():
+    """Half of the dimensions say nothing of the answer, on both sides."""
+    rng = np.random.default_rng(0)
+    documents = rng.normal(size=(400, 24)).astype(np.float32)
+    queries = documents[:200] + 0.2 * rng.normal(size=(200, 24)).astype(np.float32)
+    queries[:, 12:] = 2 * rng.normal(size=(200, 12))
+    documents[:, 12:] *= 2
+    return Pool(
+        normalize(queries), normalize(documents), judgments_of({f"q{i}": {f"d{i}": 1} for i in range(200)}, 200)
+    )
+
+
+def test_auto_moves_documents_where_that_pays_and_says_why():
+    config = TuneConfig(folds=4, pulls=(0.1, 0.01), side="auto")
+    pays = choose(nuisance_pool(), quarters(200), config, seed=0)
+    assert pays.adapter.changes("document")
+    assert pays.reasons[0].startswith("Documents are mapped, too: on dev, maps of both sides score +0.")
+    stays = choose(pool_of(), quarters(80), config, seed=0)
+    assert not stays.adapter.changes("document")
+    assert stays.reasons[0].startswith("Documents stay as they are: on dev, maps of both sides score ")
+
+
+def test_auto_that_leaves_documents_be_is_the_choice_of_the_query_side():
+    auto, query = (
+        choose(pool_of(), quarters(80), TuneConfig(folds=4, pulls=(0.1, 0.01), side=side), seed=0)
+        for side in ("auto", "query")
+    )
+    np.testing.assert_array_equal(auto.adapter.coef_, query.adapter.coef_)

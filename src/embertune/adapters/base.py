@@ -110,6 +110,14 @@ class Adapter(ABC):
         """Make the class known by its `type`, so that its artefacts can be loaded."""
         super().__init_subclass__(**kwargs)
         if "type" in cls.__dict__:
+            known = ADAPTER_TYPES.setdefault(cls.type, cls)
+            # A module that is loaded anew defines its classes anew.
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                names = [f"{each.__module__}.{each.__qualname__}" for each in (cls, known)]
+                raise ConfigError(
+                    f"{names[0]} and {names[1]} both have the type {cls.type!r}, which is what saved adapters are found by. Give yours another, such as "
+                    f"{cls.__module__.rpartition('.')[2] + '-' + cls.type!r}."
+                )
             ADAPTER_TYPES[cls.type] = cls
 
     @property

@@ -21,8 +21,8 @@ __all__ = ["command"]
     help="by-query: new queries on known documents; by-document: documents never seen; given: the data's own. "
     "Default: given where the data has one, else by-query.",
 )  # fmt: skip
-@click.option("--side", type=click.Choice(["query", "both"]), default="query", show_default=True,
-              help="Adapt queries alone (stored vectors stay), or stored documents too.")  # fmt: skip
+@click.option("--side", type=click.Choice(["query", "both", "auto"]), default="query", show_default=True,
+              help="Adapt queries alone (stored vectors stay), stored documents too, or these if that pays on dev.")  # fmt: skip
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True,
               help="How hard to search.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed for everything random.")

@@ -85,6 +85,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
                 {"params": tried.params, "dev": tried.dev, "weight": tried.weight} for tried in choice.candidates
             ],
             "curve": list(choice.curve),
+            "reasons": list(choice.reasons),
             "seeds": [{"seed": seed + at, "delta": delta} for at, delta in enumerate(measured.seeds)],
         },
         "cosines": measured.cosines,

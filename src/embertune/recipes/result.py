@@ -103,7 +103,7 @@ class Result:
 
 def describe(adapter: Adapter) -> dict[str, Any]:
     """Give an adapter as a record names it: type, side, parameters."""
-    return {"type": adapter.type, "side": getattr(adapter, "side", "none"), **adapter.get_params()}
+    return {"type": adapter.type, "side": getattr(adapter, "side", "none"), **adapter.to_config()}
 
 
 def _attachments(record: Mapping[str, Any]) -> dict[str, str]:

@@ -65,7 +65,7 @@ def tune(
         split: "by-query" (new queries on known documents), "by-document" (documents never seen),
             "given" (the data's own), a `Split`, or None: the given one where there is one, else by query.
         side: "query" adapts queries alone, which is the default; "both" also maps stored documents, without embedding
-            again.
+            again; "auto" does so if dev says that it pays.
         effort: "fast", "normal", "thorough", or a `TuneConfig`.
         seed: The one seed of everything random, 0 or more.
         strict: Refuse data in which a query and a near-copy of it stand on both sides of the split; equal texts are
@@ -151,7 +151,7 @@ def _other_seeds(
 
 def _config(effort: str | TuneConfig, side: str | None) -> TuneConfig:
     if not isinstance(effort, TuneConfig):
-        return TuneConfig.of_effort(effort, side=side or "query")
+        return TuneConfig.of_effort(effort, **({} if side is None else {"side": side}))
     if side not in (None, effort.side):
         raise ConfigError(f"side is {side!r} and TuneConfig.side is {effort.side!r}. Say it once, in the TuneConfig.")
     return effort

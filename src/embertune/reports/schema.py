@@ -52,6 +52,7 @@ _ENTRIES = {
     "test_opened": "count",
     "selection": "object?",
     "selection.candidates": "list?",
+    "selection.reasons": "list?",
     "selection.curve": "list?",
     "selection.seeds": "list?",
     "cosines": "object?",

@@ -109,6 +109,7 @@ def tried(record: Record) -> list[Markup]:
         if len(rows) > _CANDIDATES:
             whole = element("details", element("summary", f"All {len(rows)} candidates"), whole, class_="more")
         parts.append(whole)
+    parts += [element("p", str(reason)) for reason in selection.get("reasons") or ()]
     seeds = selection.get("seeds") or ()
     if seeds:
         listed = ", ".join(f"{change(one['delta'])} (seed {one['seed']})" for one in seeds)

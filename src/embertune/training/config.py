@@ -22,11 +22,11 @@ class TuneConfig:
         3
     """
 
-    side: Literal["query", "both"] = "query"
-    """Which embeddings are adapted: the queries alone, or the stored documents too."""
+    side: Literal["query", "both", "auto"] = "query"
+    """Which embeddings are adapted: the queries alone, or the stored documents too; "auto": these if dev says so."""
 
     maps: tuple[Literal["separate", "shared", "shared-then-query"], ...] = ("shared",)
-    """With side="both": which maps of both sides are tried, beside those of the query side alone."""
+    """With side="both" or "auto": which maps of both sides are tried, beside those of the query side alone."""
 
     pulls: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
     """Strengths of the pull to the identity that are tried, strongest first."""
@@ -79,8 +79,8 @@ class TuneConfig:
             for name, value in (("rank", self.rank), ("search_rank", self.search_rank))
             if value is not None and value < 1
         ]
-        if self.side not in ("query", "both"):
-            problems.append(f"side must be 'query' or 'both', got {self.side!r}")
+        if self.side not in ("query", "both", "auto"):
+            problems.append(f"side must be 'query', 'both' or 'auto', got {self.side!r}")
         problems += [
             f"maps must be separate, shared or shared-then-query, got {maps!r}"
             for maps in self.maps or ("none",)
@@ -119,7 +119,7 @@ EFFORTS: dict[str, TuneConfig] = {
     "normal": TuneConfig(),
     "thorough": TuneConfig(
         folds=10,
-        search_rank=None,
+        search_rank=256,
         search_steps=40,
         max_steps=60,
         temperatures=(0.05, 0.03),

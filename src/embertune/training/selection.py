@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,12 @@ from embertune.core.vectors import Vectors
 from embertune.training.config import TuneConfig
 from embertune.training.pool import Fold, Pool
 from embertune.training.settings import Settings, settings_of
-from embertune.training.table import DevTable
+from embertune.training.table import DevTable, standard_errors
 
 __all__ = ["Candidate", "Choice", "choose"]
+
+# To move documents the index has to be written anew, so it must be worth it: by this many standard errors on dev.
+_DOCUMENTS_LEAD = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class Choice:
         candidates: Everything that was tried, "no adapter" first.
         curve: Along the final fit that weighs most: {"step", "loss", "dev"}, dev where it was read.
         note: What is to be said of the labels; usually nothing.
+        reasons: What else was decided on dev, in sentences.
     """
 
     adapter: Adapter
     candidates: tuple[Candidate, ...]
     curve: tuple[dict[str, float | None], ...]
     note: str = ""
+    reasons: tuple[str, ...] = ()
 
 
 def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, progress: Progress = silent) -> Choice:
@@ -83,17 +88,21 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
     basis = _basis(everything, config.search_rank)
     tried = settings_of(config, rank=config.search_rank, steps=config.search_steps, seed=seed)
     table = DevTable(pool, tried, config.metric, seed)
+    fits: list[dict[int, LinearAdapter]] = []
     for at, (fit_rows, dev_rows) in enumerate(folds):
         progress("choose on dev", at, len(folds) + 1)
         training = pool.training(fit_rows)
         # After one fold dev tells too little to drop anything; the weakest pulls, which take longest, go first.
         paths = [tried.pulls] * len(tried.makers) if at < 2 else tried.still(table.weights())
         table.judge(IdentityAdapter(), 0, dev_rows)
+        fits.append({})
         for kind, (maker, pulls) in enumerate(zip(tried.makers, paths, strict=True)):
             for level, fitted in enumerate(maker.fit_path(training, pulls, basis=basis)):
                 table.judge(fitted, tried.row(kind, level), dev_rows)
+                fits[-1][tried.row(kind, level)] = fitted
     progress("fit on train and dev", len(folds), len(folds) + 1)
-    weights, means = table.choice(), table.means()
+    weights, reasons = _weigh(pool, folds, fits, table, tried, config)
+    means = table.means()
     final = settings_of(config, rank=config.rank, steps=config.max_steps, seed=seed)
     adapter, heaviest = _fit(everything, weights, final)
     progress("fit on train and dev", len(folds) + 1, len(folds) + 1)
@@ -105,7 +114,48 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
         ),
         curve=_curve(heaviest, float(means[0]), _of_heaviest(tried, weights, means)),
         note=table.noise(),
+        reasons=reasons,
     )
+
+
+def _weigh(
+    pool: Pool,
+    folds: Sequence[Fold],
+    fits: Sequence[dict[int, LinearAdapter]],
+    table: DevTable,
+    settings: Settings,
+    config: TuneConfig,
+) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """Weigh the settings; documents are moved where that was asked for, or where dev shows that it pays.
+
+    Moved documents have to be written to the index anew, so with side="auto" the mean map of both sides has to lead
+    that of queries alone by an error.
+    """
+    alone = table.choice(settings.of_queries())
+    if config.side == "query":
+        return alone, ()
+    both = table.choice(np.ones(len(settings), dtype=bool))
+    if config.side == "both":
+        return both, ()
+    scores = np.full((2, len(pool.queries)), np.nan)
+    for weights, row in ((alone, scores[0]), (both, scores[1])):
+        for (_, dev_rows), fitted in zip(folds, fits, strict=True):
+            adapter = _mean(fitted, weights)
+            row[dev_rows] = pool.judge(pool.rank(adapter, dev_rows, config.metric), dev_rows, config.metric)
+    lead = scores[1:] - scores[:1]
+    lead = lead[:, ~np.isnan(lead[0])]
+    mean, error = float(lead.mean()), float(standard_errors(lead)[0])
+    compared = f"on dev, maps of both sides score {mean:+.3f} over a map of queries alone, with an error of {error:.3f}"
+    if mean > _DOCUMENTS_LEAD * error:
+        return both, (f"Documents are mapped, too: {compared}.",)
+    return alone, (f"Documents stay as they are: {compared}.",)
+
+
+def _mean(fitted: Mapping[int, LinearAdapter], weights: npt.NDArray[np.float64]) -> Adapter:
+    counted = [row for row in fitted if weights[row]]
+    if not counted:
+        return IdentityAdapter()
+    return LinearAdapter.mean_of([fitted[row] for row in counted], [float(weights[row]) for row in counted])
 
 
 def _fit(

@@ -39,6 +39,11 @@ class Settings:
         """Give values by row as (kinds, pulls), without that of no adapter."""
         return rows[1:].reshape(len(self.makers), len(self.pulls))
 
+    def of_queries(self) -> npt.NDArray[np.bool_]:
+        """Mark the rows that leave documents as they are."""
+        changes = [maker.changes("document") for maker in self.makers]
+        return np.concatenate([[True], ~np.repeat(changes, len(self.pulls))])
+
     def still(self, weights: npt.NDArray[np.float64]) -> list[tuple[float, ...]]:
         """Give the strengths per kind, up to the last one that has weight."""
         return [self.pulls[: int(np.flatnonzero(kind).max(initial=-1)) + 1] for kind in self.by_kind(weights)]
@@ -67,7 +72,7 @@ def settings_of(config: TuneConfig, *, rank: int | None, steps: int, seed: int) 
         ['no adapter', 'query', 'both']
     """
     kinds: Sequence[tuple[Literal["query", "both"], Any]] = [("query", "separate")]
-    if config.side == "both":
+    if config.side != "query":
         kinds = [*kinds, *(("both", maps) for maps in config.maps)]
     makers = (
         LinearAdapter(

@@ -46,10 +46,16 @@ class DevTable:
         self._scores[row, queries] = self._pool.judge(ranked, queries, self._metric)
         self._chance[row, queries] = self._pool.judge(ranked, self._random.permutation(queries), self._metric)
 
-    def weights(self) -> npt.NDArray[np.float64]:
-        """Weigh the settings by how far each trails the best; one that was dropped on the way has none."""
+    def weights(self, among: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
+        """Weigh the settings by how far each trails the best; one that was dropped on the way has none.
+
+        Args:
+            among: Marks the settings that may have weight; None: all.
+        """
         scores = self._scores[:, ~np.isnan(self._scores[0])]
         whole = ~np.isnan(scores).any(axis=1)
+        if among is not None:
+            whole &= among
         scores = scores[whole]
         behind = scores[scores.mean(axis=1).argmax()] - scores
         errors = standard_errors(behind)
@@ -60,9 +66,9 @@ class DevTable:
         weights[weights < _NEGLIGIBLE * weights.max()] = 0
         return np.asarray(weights / weights.sum())
 
-    def choice(self) -> npt.NDArray[np.float64]:
+    def choice(self, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """Weigh the settings, and take no adapter alone if it outweighs all others, or if nothing is to be gained."""
-        weights = self.weights()
+        weights = self.weights(among)
         gains = (self._scores[1:] > self._scores[0]).any()
         return np.eye(len(weights))[0] if weights[0] > 0.5 or not gains or self.noise() else weights
 
