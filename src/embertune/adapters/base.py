@@ -113,10 +113,10 @@ class Adapter(ABC):
             known = ADAPTER_TYPES.setdefault(cls.type, cls)
             # A module that is loaded anew defines its classes anew.
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-                names = [f"{each.__module__}.{each.__qualname__}" for each in (cls, known)]
+                mine, other = (f"{each.__module__}.{each.__qualname__}" for each in (cls, known))
                 raise ConfigError(
-                    f"{names[0]} and {names[1]} both have the type {cls.type!r}, which is what saved adapters are found by. Give yours another, such as "
-                    f"{cls.__module__.rpartition('.')[2] + '-' + cls.type!r}."
+                    f"{mine} and {other} both have the type {cls.type!r}, which is what saved adapters are found by. "
+                    f"Give yours another, such as {cls.__module__.rpartition('.')[2] + '-' + cls.type!r}."
                 )
             ADAPTER_TYPES[cls.type] = cls
 

@@ -22,7 +22,7 @@ __all__ = ["command"]
     "Default: given where the data has one, else by-query.",
 )  # fmt: skip
 @click.option("--side", type=click.Choice(["query", "both", "auto"]), default="query", show_default=True,
-              help="Adapt queries alone (stored vectors stay), stored documents too, or these if that pays on dev.")  # fmt: skip
+              help="Adapt queries alone (stored vectors stay), stored documents too, or these if it pays.")  # fmt: skip
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True,
               help="How hard to search.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed for everything random.")
