@@ -299,7 +299,7 @@ def test_any_metric_may_decide(metric, learnable, quick):
         ({"seed": -1}, ConfigError, "seed must be a whole number, 0 or more, got -1"),
         ({"seed": 1.5}, ConfigError, "seed must be a whole number, 0 or more, got 1.5"),
         ({"split": "by-author"}, ConfigError, "The split method 'by-author' is unknown"),
-        ({"side": "document"}, ConfigError, "side must be 'query' or 'both', got 'document'"),
+        ({"side": "document"}, ConfigError, "side must be 'query', 'both' or 'auto', got 'document'"),
         ({"effort": "heroic"}, ConfigError, "effort must be one of fast, normal, thorough, got 'heroic'"),
         ({"effort": TuneConfig(), "side": "both"}, ConfigError, "side is 'both' and TuneConfig.side is 'query'"),
         ({"split": "given"}, SplitError, "toy has no split of its own"),

@@ -212,3 +212,42 @@ def test_auto_that_leaves_documents_be_is_the_choice_of_the_query_side():
         for side in ("auto", "query")
     )
     np.testing.assert_array_equal(auto.adapter.coef_, query.adapter.coef_)
+
+
+@pytest.mark.parametrize(("gate", "is_gated"), [("yes", True), ("no", False)])
+def test_a_gate_as_it_was_asked_for(gate, is_gated):
+    config = TuneConfig(folds=4, pulls=(0.1, 0.01), gate=gate)
+    adapter = choose(pool_of(), quarters(80), config, seed=0).adapter
+    assert (adapter.gate is not None) == is_gated
+
+
+def test_a_gate_is_taken_where_own_queries_keep_their_gain_by_it():
+    """All queries lean to one direction, which hides their answers; others do not."""
+    rng = np.random.default_rng(0)
+    documents = normalize(rng.normal(size=(400, 16)).astype(np.float32))
+    documents[:, 0] = np.abs(rng.normal(size=400))
+    documents = normalize(documents)
+    queries = documents[:200].copy()
+    queries[:, 0] += 0.8
+    pool = Pool(normalize(queries), documents, judgments_of({f"q{i}": {f"d{i}": 1} for i in range(200)}, 200))
+    choice = choose(pool, quarters(200), TuneConfig(folds=4, pulls=(0.1, 0.01)), seed=0)
+    assert choice.reasons[-1].startswith("Queries unlike the training queries get the frozen encoder back: on dev, own")
+    others = rng.normal(size=(20, 16)).astype(np.float32)
+    others[:, 0] = -1
+    np.testing.assert_allclose(choice.adapter.transform(others), normalize(others), atol=1e-5)
+
+
+def test_there_is_no_gate_where_it_would_cost_what_was_gained():
+    """What dev asks is unlike what was trained on, and gains all the same."""
+    rng = np.random.default_rng(0)
+    documents = rng.normal(size=(400, 16)).astype(np.float32)
+    documents[:100, 0] += 3
+    documents[100:200, 0] -= 3
+    rotation, _ = np.linalg.qr(np.eye(16) + 0.2 * rng.normal(size=(16, 16)))
+    queries = normalize((documents[:200] @ rotation).astype(np.float32))
+    pool = Pool(queries, normalize(documents), judgments_of({f"q{i}": {f"d{i}": 1} for i in range(200)}, 200))
+    folds = [(np.arange(100), np.arange(100, 200)), (np.arange(100, 200), np.arange(100))]
+    choice = choose(pool, folds, TuneConfig(folds=2, pulls=(0.1, 0.01)), seed=0)
+    assert choice.adapter.changes("query")
+    assert choice.adapter.gate is None
+    assert choice.reasons[-1].startswith("There is no gate for queries unlike the training queries: on dev, ")

@@ -28,6 +28,10 @@ class TuneConfig:
     maps: tuple[Literal["separate", "shared", "shared-then-query"], ...] = ("shared",)
     """With side="both" or "auto": which maps of both sides are tried, beside those of the query side alone."""
 
+    gate: Literal["auto", "yes", "no"] = "auto"
+    """Whether queries unlike the training queries get the frozen encoder's behaviour back; "auto": if own queries keep
+    what they gain. Maps that move documents have none."""
+
     pulls: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
     """Strengths of the pull to the identity that are tried, strongest first."""
 
@@ -81,6 +85,8 @@ class TuneConfig:
         ]
         if self.side not in ("query", "both", "auto"):
             problems.append(f"side must be 'query', 'both' or 'auto', got {self.side!r}")
+        if self.gate not in ("auto", "yes", "no"):
+            problems.append(f"gate must be 'auto', 'yes' or 'no', got {self.gate!r}")
         problems += [
             f"maps must be separate, shared or shared-then-query, got {maps!r}"
             for maps in self.maps or ("none",)

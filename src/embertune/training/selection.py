@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,20 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, TrainingPairs
+from embertune.adapters.gate import Gate
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors
 from embertune.training.config import TuneConfig
+from embertune.training.decisions import Trials, weigh, weigh_gate
 from embertune.training.pool import Fold, Pool
 from embertune.training.settings import Settings, settings_of
-from embertune.training.table import DevTable, standard_errors
+from embertune.training.table import DevTable
 
 __all__ = ["Candidate", "Choice", "choose"]
-
-# To move documents the index has to be written anew, so it must be worth it: by this many standard errors on dev.
-_DOCUMENTS_LEAD = 1.0
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,14 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
                 table.judge(fitted, tried.row(kind, level), dev_rows)
                 fits[-1][tried.row(kind, level)] = fitted
     progress("fit on train and dev", len(folds), len(folds) + 1)
-    weights, reasons = _weigh(pool, folds, fits, table, tried, config)
+    trials = Trials(pool, folds, fits, config)
+    weights, reasons = weigh(trials, table, tried)
+    is_gated, gate_reasons = weigh_gate(trials, weights)
     means = table.means()
     final = settings_of(config, rank=config.rank, steps=config.max_steps, seed=seed)
     adapter, heaviest = _fit(everything, weights, final)
+    if is_gated:
+        adapter = adapter.gated(Gate.fit(everything.queries, seed=seed))
     progress("fit on train and dev", len(folds) + 1, len(folds) + 1)
     rows = zip(tried.params(), means, weights, strict=True)
     return Choice(
@@ -114,48 +117,8 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
         ),
         curve=_curve(heaviest, float(means[0]), _of_heaviest(tried, weights, means)),
         note=table.noise(),
-        reasons=reasons,
+        reasons=(*reasons, *gate_reasons),
     )
-
-
-def _weigh(
-    pool: Pool,
-    folds: Sequence[Fold],
-    fits: Sequence[dict[int, LinearAdapter]],
-    table: DevTable,
-    settings: Settings,
-    config: TuneConfig,
-) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    """Weigh the settings; documents are moved where that was asked for, or where dev shows that it pays.
-
-    Moved documents have to be written to the index anew, so with side="auto" the mean map of both sides has to lead
-    that of queries alone by an error.
-    """
-    alone = table.choice(settings.of_queries())
-    if config.side == "query":
-        return alone, ()
-    both = table.choice(np.ones(len(settings), dtype=bool))
-    if config.side == "both":
-        return both, ()
-    scores = np.full((2, len(pool.queries)), np.nan)
-    for weights, row in ((alone, scores[0]), (both, scores[1])):
-        for (_, dev_rows), fitted in zip(folds, fits, strict=True):
-            adapter = _mean(fitted, weights)
-            row[dev_rows] = pool.judge(pool.rank(adapter, dev_rows, config.metric), dev_rows, config.metric)
-    lead = scores[1:] - scores[:1]
-    lead = lead[:, ~np.isnan(lead[0])]
-    mean, error = float(lead.mean()), float(standard_errors(lead)[0])
-    compared = f"on dev, maps of both sides score {mean:+.3f} over a map of queries alone, with an error of {error:.3f}"
-    if mean > _DOCUMENTS_LEAD * error:
-        return both, (f"Documents are mapped, too: {compared}.",)
-    return alone, (f"Documents stay as they are: {compared}.",)
-
-
-def _mean(fitted: Mapping[int, LinearAdapter], weights: npt.NDArray[np.float64]) -> Adapter:
-    counted = [row for row in fitted if weights[row]]
-    if not counted:
-        return IdentityAdapter()
-    return LinearAdapter.mean_of([fitted[row] for row in counted], [float(weights[row]) for row in counted])
 
 
 def _fit(

@@ -1,0 +1,92 @@
+"""What is decided on the maps of the folds: whether documents move, and whether there is a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from embertune.adapters.base import Adapter
+from embertune.adapters.gate import Gate
+from embertune.adapters.identity import IdentityAdapter
+from embertune.adapters.linear import LinearAdapter
+from embertune.training.config import TuneConfig
+from embertune.training.pool import Fold, Pool
+from embertune.training.settings import Settings
+from embertune.training.table import DevTable, standard_errors
+
+__all__ = ["Trials", "weigh", "weigh_gate"]
+
+# To move documents the index has to be written anew, so it must be worth it: by this many standard errors on dev.
+_DOCUMENTS_LEAD = 1.0
+# What of their gain the own queries may give for the sake of others.
+_GATE_COST = 0.02
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What was fitted on the folds: what is decided after the weights is judged on these maps."""
+
+    pool: Pool
+    folds: Sequence[Fold]
+    fits: Sequence[Mapping[int, LinearAdapter]]
+    config: TuneConfig
+
+    def mean(self, at: int, weights: npt.NDArray[np.float64]) -> Adapter:
+        """Give the mean map of a fold."""
+        counted = [row for row in self.fits[at] if weights[row]]
+        if not counted:
+            return IdentityAdapter()
+        maps = [self.fits[at][row] for row in counted]
+        return LinearAdapter.mean_of(maps, [float(weights[row]) for row in counted])
+
+    def judge(self, adapters: Sequence[Adapter]) -> npt.NDArray[np.float64]:
+        """Score every query of dev under the adapter of its fold."""
+        scores = np.full(len(self.pool.queries), np.nan)
+        for (_, dev), adapter in zip(self.folds, adapters, strict=True):
+            ranked = self.pool.rank(adapter, dev, self.config.metric)
+            scores[dev] = self.pool.judge(ranked, dev, self.config.metric)
+        return np.asarray(scores[~np.isnan(scores)])
+
+    def means(self, weights: npt.NDArray[np.float64]) -> list[Adapter]:
+        """Give the mean map of every fold."""
+        return [self.mean(at, weights) for at in range(len(self.folds))]
+
+
+def weigh(trials: Trials, table: DevTable, settings: Settings) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """Weigh the settings; documents are moved where that was asked for, or where dev shows that it pays.
+
+    Moved documents have to be written to the index anew, so with side="auto" the mean map of both sides has to lead
+    that of queries alone by an error.
+    """
+    alone = table.choice(settings.of_queries())
+    if trials.config.side == "query":
+        return alone, ()
+    both = table.choice(np.ones(len(settings), dtype=bool))
+    if trials.config.side == "both":
+        return both, ()
+    lead = trials.judge(trials.means(both)) - trials.judge(trials.means(alone))
+    mean, error = float(lead.mean()), float(standard_errors(lead[None])[0])
+    compared = f"on dev, maps of both sides score {mean:+.3f} over a map of queries alone, with an error of {error:.3f}"
+    if mean > _DOCUMENTS_LEAD * error:
+        return both, (f"Documents are mapped, too: {compared}.",)
+    return alone, (f"Documents stay as they are: {compared}.",)
+
+
+def weigh_gate(trials: Trials, weights: npt.NDArray[np.float64]) -> tuple[bool, tuple[str, ...]]:
+    """Decide on a gate by what the own queries lose by it: it is there for others, which dev knows nothing of."""
+    maps, wanted = trials.means(weights), trials.config.gate
+    if wanted == "no" or any(not each.changes("query") or each.changes("document") for each in maps):
+        return False, ()
+    if wanted == "yes":
+        return True, ()
+    gates = [Gate.fit(trials.pool.queries[fit]) for fit, _ in trials.folds]
+    base = trials.judge([IdentityAdapter()] * len(maps)).mean()
+    free = trials.judge(maps).mean() - base
+    gated = trials.judge([each.gated(gate) for each, gate in zip(maps, gates, strict=True)]).mean() - base
+    compared = f"on dev, own queries gain {gated:+.3f} with a gate and {free:+.3f} without"
+    if gated >= free - _GATE_COST * abs(free):
+        return True, (f"Queries unlike the training queries get the frozen encoder back: {compared}.",)
+    return False, (f"There is no gate for queries unlike the training queries: {compared}.",)
