@@ -111,6 +111,15 @@ def test_records_without_a_query_in_common(learnable, record):
         choose_queries(learnable.data, half[0] | half[1], None)
 
 
+def test_a_part_without_a_relevant_document(learnable, record):
+    parts = {"q0": "dev", "q1": "test"}
+    bare = replace(learnable.data, parts=parts, qrels={**learnable.data.qrels, "q0": {"d0": 0.0}})
+    trained = adapter_of(record, data={**record["data"], "fingerprint": bare.fingerprint})
+    found = "No query of toy is left to judge (200 queries in all). Expected queries with a relevant document"
+    with pytest.raises(DataError, match=re.escape(found)):
+        choose_queries(bare, {"a": trained}, "dev")
+
+
 def test_a_part_that_is_not_there_is_told_plainly(learnable, record):
     divided = replace(learnable.data, parts={"q0": "train", "q1": "train", "q2": "test"})
     for data, adapters, found in (

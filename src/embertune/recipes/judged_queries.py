@@ -61,7 +61,9 @@ def choose_queries(dataset: Dataset, adapters: Mapping[str, Adapter], part: str 
     trained = {n: record for n, record in records.items() if record["data"]["fingerprint"] == dataset.fingerprint}
     ids, notes = _untrained(dataset, trained) if part is None else _of_part(dataset, trained, part)
     if not ids:
-        shared = f", none of them a test query in the records of {' and '.join(trained)}" if trained else ""
+        shared = (
+            f", none of them a test query in the records of {' and '.join(trained)}" if trained and part is None else ""
+        )
         raise DataError(
             f"No query of {dataset.name} is left to judge ({len(dataset.queries)} queries in all{shared}). "
             "Expected queries with a relevant document; choose others with --part all."
