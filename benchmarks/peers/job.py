@@ -1,6 +1,6 @@
 """What every peer gets and gives: frozen vectors with labels in, adapted vectors out. Test labels are not in here."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -37,6 +37,16 @@ class Job:
         with np.load(path) as file:
             parts = {name.name: file[name.name] for name in fields(cls)}
         return cls(**parts | {"seed": int(parts["seed"])})
+
+    def pooled(self):
+        """Give the same job with dev among the training data: what `embertune.tune` fits on when it has chosen."""
+        shift = np.array([len(self.train_queries), 0])
+        return replace(
+            self,
+            train_queries=np.concatenate([self.train_queries, self.dev_queries]),
+            train_pairs=np.concatenate([self.train_pairs, self.dev_pairs + shift]),
+            train_grades=np.concatenate([self.train_grades, self.dev_grades]),
+        )
 
 
 @dataclass(frozen=True)

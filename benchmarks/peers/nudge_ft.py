@@ -7,6 +7,7 @@ import contextlib
 import sys
 
 import nudge
+import numpy as np
 from job import Adapted, positives
 
 
@@ -18,16 +19,33 @@ def _sets(job):
     return parts["train"], parts["dev"]
 
 
-def fit(job, *, variant):
+def chosen_gamma(variant, moves):
+    """Read gamma, which its code keeps to itself, off what it did.
+
+    NUDGE-M moves every document by gamma. NUDGE-N moves none by more than the root of gamma, a multiple of .02, and all
+    by that much that do not meet the mean of their queries first.
+
+    Args:
+        variant: "N" or "M".
+        moves: (m,), how far each document went.
+    """
+    farthest = float(moves.max())
+    return round(farthest**2 / 0.02) * 0.02 if variant == "N" else farthest
+
+
+def fit(job, *, variant, refit=False):
     """Move the documents.
 
     Args:
         job: The job.
         variant: "N", whose documents keep length 1, or "M", whose documents do not: its README ranks by dot product.
+        refit: Move them once more, with the gamma chosen, by train and dev together.
     """
     tuner = {"N": nudge.NUDGEN, "M": nudge.NUDGEM}[variant]()
-    train, dev = _sets(job)
     with contextlib.redirect_stdout(sys.stderr):
-        documents = tuner.finetune_embeddings(job.corpus, train, dev)
+        documents = tuner.finetune_embeddings(job.corpus, *_sets(job))
+        gamma = chosen_gamma(variant, np.linalg.norm(documents - job.corpus, axis=1))
+        if refit:
+            documents = tuner.finetune_embeddings(job.corpus, *_sets(job.pooled()), gamma=gamma)
     moved = int((abs(documents - job.corpus).max(axis=1) > 1e-6).sum())
-    return Adapted(job.test_queries, documents, {"documents moved": moved})
+    return Adapted(job.test_queries, documents, {"gamma": gamma, "documents moved": moved})

@@ -20,15 +20,18 @@ from pathlib import Path
 import numpy as np
 from job import Job
 
-# name -> module, settings
+# name -> module, settings. "refit": what dev chose is trained again on train and dev, as Embertune does.
 PEERS = {
     "nudge-n": ("nudge_ft", {"variant": "N"}),
+    "nudge-n-refit": ("nudge_ft", {"variant": "N", "refit": True}),
     "nudge-m": ("nudge_ft", {"variant": "M"}),
+    "nudge-m-refit": ("nudge_ft", {"variant": "M", "refit": True}),
     "llama-index-linear": ("llama_index_adapter", {"layers": 1, "epochs": 1}),
     "llama-index-linear-4": ("llama_index_adapter", {"layers": 1, "epochs": 4}),
     "llama-index-two-layer": ("llama_index_adapter", {"layers": 2, "epochs": 25}),
     "st-dense": ("sentence_transformers_dense", {"start": "default"}),
     "st-dense-identity": ("sentence_transformers_dense", {"start": "identity"}),
+    "st-dense-identity-refit": ("sentence_transformers_dense", {"start": "identity", "refit": True}),
     "weightgain": ("weightgain", {}),
     "triplet-notebook": ("triplet_notebook", {"epochs": 30}),
     "search-adaptor": ("search_adaptor", {}),

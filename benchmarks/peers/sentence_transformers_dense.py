@@ -44,10 +44,12 @@ class Rows(InputModule):
 class KeepBest(TrainerCallback):
     """The epoch that is best on dev, in memory; the trainer itself would save the frozen vectors with every epoch."""
 
-    def __init__(self, job, dense):
-        self.job, self.dense, self.best = job, dense, Best()
+    def __init__(self, job, dense, epoch):
+        self.job, self.dense, self.epoch, self.best = job, dense, epoch, Best()
 
     def on_epoch_end(self, args, state, control, **kwargs):
+        if self.epoch not in (None, round(state.epoch)):
+            return
         queries, documents = (_apply(self.dense, part) for part in (self.job.dev_queries, self.job.corpus))
         weights = {name: tensor.clone() for name, tensor in self.dense.state_dict().items()}
         self.best.offer(dev_ndcg(self.job, queries, documents), weights, round(state.epoch))
@@ -60,15 +62,8 @@ def _apply(dense, vectors):
         return normalize(dense({"sentence_embedding": torch.from_numpy(vectors)})["sentence_embedding"].numpy())
 
 
-def fit(job, *, start):
-    """Train the Dense module; both sides pass through it.
-
-    Args:
-        job: The job.
-        start: "default", which is a random matrix and tanh, or "identity": no bias, no activation.
-    """
-    logging.set_verbosity_error()
-    disable_progress_bars()
+def _train(job, start, epoch=None):
+    """Train a Dense module: with its weights at an epoch, or at the best on dev; and which that was."""
     n, d = job.train_queries.shape
     options = {} if start == "default" else {"bias": False, "activation_function": None, "init_weight": torch.eye(d)}
     dense = Dense(d, d, **options)
@@ -76,7 +71,7 @@ def fit(job, *, start):
     model = SentenceTransformer(modules=[rows, dense], device="cpu")
     queries, documents = job.train_pairs.T
     data = Dataset.from_dict({"anchor": list(map(str, queries)), "positive": list(map(str, documents + n))})
-    keep = KeepBest(job, dense)
+    keep = KeepBest(job, dense, epoch)
     with tempfile.TemporaryDirectory() as folder:
         settings = SentenceTransformerTrainingArguments(
             output_dir=folder,
@@ -95,5 +90,22 @@ def fit(job, *, start):
             model=model, args=settings, train_dataset=data, loss=MultipleNegativesRankingLoss(model), callbacks=[keep]
         ).train()
     dense.load_state_dict(keep.best.state)
-    chosen = {"epoch": keep.best.at, "dev ndcg@10": keep.best.score}
+    return dense, keep.best
+
+
+def fit(job, *, start, refit=False):
+    """Train the Dense module; both sides pass through it.
+
+    Args:
+        job: The job.
+        start: "default", which is a random matrix and tanh, or "identity": no bias, no activation.
+        refit: Train once more, up to the epoch chosen, on train and dev together.
+    """
+    logging.set_verbosity_error()
+    disable_progress_bars()
+    dense, best = _train(job, start)
+    if refit:
+        torch.manual_seed(job.seed)
+        dense, _ = _train(job.pooled(), start, best.at)
+    chosen = {"epoch": best.at, "dev ndcg@10": best.score}
     return Adapted(_apply(dense, job.test_queries), _apply(dense, job.corpus), chosen)

@@ -124,6 +124,18 @@ def test_a_job_survives_its_file(peers, job_module, data, encoded, tmp_path):
         np.testing.assert_array_equal(getattr(read, name), value)
 
 
+def test_a_pooled_job_trains_on_dev_too(peers, job_module, data, encoded, tmp_path):
+    (trial,) = make_plan(data, "by-query", seed=3).trials
+    np.savez(tmp_path / "job.npz", **peers.make_job(trial, encoded, 3))
+    job = job_module.Job.read(tmp_path / "job.npz")
+    pooled = job.pooled()
+    vectors = {vector.tobytes(): query for query, vector in zip(encoded.query_ids, encoded.queries, strict=True)}
+    found = {(vectors[pooled.train_queries[q].tobytes()], encoded.document_ids[d]) for q, d in pooled.train_pairs}
+    assert found == {(query, document) for query in trial.pool.queries for document in data.positives(query)}
+    assert len(pooled.train_grades) == len(found) == 96
+    np.testing.assert_array_equal(pooled.dev_queries, job.dev_queries)
+
+
 def test_vectors_given_back_as_they_are_score_as_the_judge_scores_base(peers, data, encoded, tmp_path):
     rows = run(peers, tmp_path, data, encoded, ["base", "bm25", "triplet-notebook"])
     (trial,) = make_plan(data, "by-query", seed=3).trials
