@@ -195,9 +195,9 @@ class Table:
         write_whole(self.path, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
-def keep_scores(evaluation: Evaluation, key):
-    """Write the scores of every query, which are too many for the results file."""
-    target = BUILD / "peers" / ("--".join(map(str, key)) + ".npz")
+def keep_scores(evaluation: Evaluation, key, results):
+    """Write the scores of every query, which are too many for the results file, to a folder of its name."""
+    target = BUILD / results.stem / ("--".join(map(str, key)) + ".npz")
     target.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(target, query_ids=np.array(evaluation.query_ids), **evaluation.scores)
 
@@ -219,7 +219,7 @@ def measure_split(group, dataset, encoded, table, options):
             row = row_of(key, trial, evaluation, base, told | {"fingerprint": dataset.fingerprint})
             table.add(row)
             if evaluation is not None:
-                keep_scores(evaluation, key)
+                keep_scores(evaluation, key, options.results)
             show(row)
 
 
@@ -266,6 +266,8 @@ def parsed(arguments=None):
 
 def main():
     options = parsed()
+    if options.set and options.results == RESULTS:
+        sys.exit("--set makes other rows than the table's. Name another file for them, such as --results trial.json")
     if any(peer not in BASELINES for peer in options.peers) and not options.python.is_file():
         sys.exit(f"{options.python} is not there. Make it as the first lines of {Path(__file__).name} say.")
     table = Table(options.results, retry=options.retry)

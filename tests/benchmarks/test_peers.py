@@ -196,6 +196,13 @@ def test_without_the_peers_environment_it_says_what_to_do(tmp_path):
     assert re.search(re.escape(f"{tmp_path}/python is not there."), done.stderr)
 
 
+def test_a_trial_with_other_settings_does_not_touch_the_table():
+    command = [sys.executable, FOLDER / "peers.py", "--set", "epochs=10"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("--set makes other rows than the table's.")
+
+
 def test_the_two_files_name_the_same_peers(peers, job_module):
     assert tuple(load(FOLDER / "peers" / "run.py", "runner_of_peers").PEERS) == peers.PEERS
 
