@@ -21,7 +21,7 @@ from embertune.adapters.linear import LinearAdapter
 from embertune.cli.reference import reference
 from embertune.data import columns
 from embertune.evaluation import verdict
-from embertune.recipes import plan
+from embertune.recipes import foreign, plan
 from embertune.training import decisions, table
 from embertune.training.config import EFFORTS, TuneConfig
 
@@ -51,6 +51,8 @@ NUMBERS = (
     (verdict, "_WORTHWHILE", "If even the upper end of the interval is below this the verdict is `no-gain`."),
     (verdict, "_GROUP_QUERIES", "A group (seen, unseen) of this many queries can veto by its mean alone."),
     (verdict, "_TOLERATED_LOSS", "The mean loss of such a group from which it vetoes."),
+    (verdict, "_FOREIGN_LOSS", "Foreign queries that lose more than this on average veto."),
+    (foreign, "_MOST_QUERIES", "Of more foreign queries so many are drawn and judged."),
 )  # fmt: skip
 
 

@@ -103,6 +103,41 @@ def test_what_costs_money_says_so_before_and_after(arguments, small, run, priced
         assert before < embedding < after
 
 
+def _tales(folder):
+    """A foreign data set of two columns."""
+    path = folder / "tales.csv"
+    path.write_text("query,document\n" + "".join(f"who is in tale {n},the hero of tale {n}\n" for n in range(12)))
+    return path
+
+
+def test_foreign_queries_are_in_the_estimate_and_in_the_record(small, run, priced, monkeypatch):
+    monkeypatch.setattr("embertune.encoders.registry.load_encoder", lambda source, **options: priced())
+    outcome = run(*small.tune("--foreign", _tales(small.folder), "--json", "--out", small.folder / "new"))
+    assert outcome.code == 0, outcome.err
+    assert "Embedding will take about 264 texts, 2,640 tokens, $264.0000; " in outcome.err
+    assert "Embedding took 264 texts, 2,640 tokens, $264.0000.\n" in outcome.err
+    record = json.loads(outcome.out)
+    assert (record["foreign"]["name"], record["foreign"]["n"], record["cost"]["texts"]) == ("tales", 12, 264)
+
+
+def test_foreign_vectors_from_a_file_are_of_the_model_that_is_named(small, run, fails):
+    tales = _tales(small.folder)
+    rng = np.random.default_rng(0)
+    np.savez(
+        small.folder / "tales.npz", corpus=rng.normal(size=(12, 12)), queries=rng.normal(size=(12, 12)),
+        corpus_ids=[f"d{n}" for n in range(1, 13)], query_ids=[f"q{n}" for n in range(1, 13)],
+    )  # fmt: skip
+    foreign = ["--foreign", tales, "--foreign-encoder", f"precomputed:{small.folder / 'tales.npz'}"]
+    fails(
+        *small.tune("--foreign", tales), says=["cannot embed the foreign data, tales", "--foreign-encoder precomputed:"]
+    )
+    fails(*small.tune(*foreign), says=["model 'vectors.npz' here, 'tales.npz' there", "--encoder-name NAME"])
+    fails(*small.tune(*foreign[2:]), says=["foreign_encoder was given without foreign data", "--foreign DATA"])
+    outcome = run(*small.tune(*foreign, "--encoder-name", "mine", "--json", "--out", small.folder / "new"))
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["foreign"]["n"] == 12
+
+
 def test_columns_may_be_repeated_for_negatives(tmp_path, run):
     path = tmp_path / "pairs.csv"
     path.write_text("a,b,c,d\n" + "".join(f"why {n},so {n},no {n},nor {n}\n" for n in range(12)))

@@ -95,6 +95,47 @@ def test_both_groups_are_named():
     assert "but harms seen and unseen documents. " in verdict.sentence
 
 
+def _foreign(n, mean, low, high, *, gated=False):
+    return {"name": "tales", "n": n, "mean": mean, "low": low, "high": high, "gated": gated}
+
+
+@pytest.mark.parametrize(
+    ("foreign", "harmed"),
+    [
+        (_foreign(30, -0.0101, -0.05, 0.03), True),
+        (_foreign(29, -0.0101, -0.05, 0.03), False),
+        (_foreign(29, -0.0101, -0.02, -0.0001), True),
+        (_foreign(29, -0.0101, -0.02, 0.0), False),
+        (_foreign(500, -0.01, -0.012, -0.008), False),
+        (_foreign(500, 0.02, 0.01, 0.03), False),
+    ],
+)
+def test_queries_that_it_is_not_for_have_a_veto(foreign, harmed):
+    verdict = decide(replace(BETTER, foreign=foreign))
+    assert verdict.code == ("no-gain" if harmed else "ship")
+    verb = "lose" if harmed else "change by"
+    assert (
+        f"; the {foreign['n']} queries of tales, which it is not for, {verb} {foreign['mean']:+.3f} [" in verdict.reason
+    )
+    if harmed:
+        assert verdict.sentence == (
+            "Do not ship this: it helps the queries that it is for, but harms others. Those of tales lose 0.010. "
+            'A gate, as with gate="yes", gives queries unlike the training queries the frozen encoder back. '
+            f"Less strength, such as candidate.scaled(0.5), takes less from them. {MEASURED}."
+        )
+
+
+def test_a_gate_is_not_advised_twice():
+    sentence = decide(replace(BETTER, foreign=_foreign(100, -0.05, -0.06, -0.04, gated=True))).sentence
+    assert "Those of tales lose 0.050. Less strength, such as candidate.scaled(0.5), takes less" in sentence
+
+
+def test_a_gain_that_is_not_there_is_not_called_harm():
+    verdict = decide(replace(BETTER, tuned=0.45, low=-0.1, high=0.0, foreign=_foreign(100, -0.05, -0.06, -0.04)))
+    assert verdict.sentence.startswith("Do not ship this: there is no gain. ")
+    assert "the 100 queries of tales, which it is not for, lose -0.050 [-0.060, -0.040]" in verdict.reason
+
+
 def test_the_whole_reason():
     verdict = decide(
         replace(

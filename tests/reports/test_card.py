@@ -93,6 +93,15 @@ def test_table_verdict_limits_and_origin(make_record):
     assert "embertune 0.1.0" in card
 
 
+def test_what_other_queries_lose_or_that_nobody_knows(record):
+    unknown = "- Not measured on queries that it is not for; `embertune tune --foreign DATA` does that."
+    card = model_card(record)
+    assert "Other queries, 238 of xquad-en over the corpora of both: ndcg@10 0.948 → 0.944, -0.004" in card
+    assert unknown not in card
+    record["foreign"] = None
+    assert unknown in model_card(record)
+
+
 def test_a_name_cannot_open_a_tag_or_a_heading(record):
     record["name"] = "x\n# <script>alert(1)</script>"
     card = model_card(record)

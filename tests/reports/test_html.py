@@ -57,13 +57,15 @@ def test_everything_is_there_in_the_order_of_reading(record, texts):
     page = Page(html_report(record, texts=texts))
     assert page.contents("h1") == ["Ship it"]
     assert page.contents("h2") == [
-        "Base, baselines and tuned", "Seen and unseen documents", "How sure the changes are", "Along training",
-        "Cosines of relevant and irrelevant pairs", "Every test query", "Wins and losses", "What was tried",
-        "Data and leakage", "To reproduce",
+        "Base, baselines and tuned", "Seen and unseen documents", "Queries that it is not for",
+        "How sure the changes are", "Along training", "Cosines of relevant and irrelevant pairs", "Every test query",
+        "Wins and losses", "What was tried", "Data and leakage", "To reproduce",
     ]  # fmt: skip
     text = page.text()
     for said in (
         "12 equal documents were merged.",
+        "Other queries, 238 of xquad-en over the corpora of both: ndcg@10 0.948 → 0.944, −0.004 [−0.009, +0.001].",
+        "2 of its 240 queries are asked in finance10k-lyft, too, and left out.",
         record["data"]["fingerprint"],
         "test split opened once",
         "100%",
@@ -103,7 +105,8 @@ def test_texts_are_shown_and_never_run(record, payload):
     record["name"] = record["data"]["name"] = payload
     record["verdict"]["sentence"] = record["verdict"]["reason"] = payload
     record["encoder"]["model"] = payload
-    record["data"]["notes"] = [payload]
+    record["data"]["notes"] = record["foreign"]["notes"] = [payload]
+    record["foreign"]["name"] = payload
     record["data"]["leakage"] = {payload: [[payload, payload]]}
     record["versions"][payload] = payload
     record["selection"]["candidates"][1]["params"] = {payload: payload}

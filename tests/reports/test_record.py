@@ -43,6 +43,21 @@ def test_every_missing_and_wrong_entry_is_named_at_once(record):
     )
 
 
+def test_what_is_wrong_with_foreign_queries_is_named(record):
+    record["foreign"] = {"name": 3, "base": {"ndcg@10": "high"}, "tuned": {}, "delta": {"ndcg@10": {"low": 0.1}}}
+    with pytest.raises(ArtifactError) as caught:
+        Record(record)
+    assert str(caught.value).splitlines()[1:-1] == [
+        "- foreign.name must be text, found 3",
+        "- foreign.n is missing",
+        "- foreign.base.ndcg@10 must be a number, found 'high'",
+        "- foreign.tuned.ndcg@10 is missing",
+        "- foreign.delta.ndcg@10.mean is missing",
+    ]
+    record["foreign"] = None
+    assert Record(record)["foreign"] is None
+
+
 def test_an_empty_record_names_twenty_entries_and_counts_the_rest():
     with pytest.raises(ArtifactError) as caught:
         Record({"groups": {"seen": {}, "unseen": {}}, "verdict": {}, "counts": {}, "encoder": {}})

@@ -37,6 +37,8 @@ def test_text(small):
         "ndcg@10  0.400  0.500  +0.100  +0.050 to +0.150  <0.001  7/2/1\n"
         "mrr@10   0.500  0.488  -0.012  -0.020 to -0.001   0.030  1/5/4\n\n"
         "documents without training queries (unseen): no test queries\n\n"
+        "other queries, 238 of xquad-en over the corpora of both\n"
+        "ndcg@10 0.948 → 0.944, -0.004 [-0.009, +0.001]\n\n"
         "BM25 alone has the higher ndcg@10 here: 0.550, tuned 0.500."
     )
 
@@ -47,6 +49,9 @@ def test_markdown(small):
     assert "| ndcg@10 | 0.400 | 0.550 | 0.500 | **+0.100** | +0.050 to +0.150 | <0.001 | 7/2/1 |" in lines
     assert "| mrr@10 | 0.500 | 0.450 | 0.488 | **-0.012** | -0.020 to -0.001 | 0.030 | 1/5/4 |" in lines
     assert "**Documents without training queries (unseen): no test queries**" in lines
+    assert (
+        "Other queries, 238 of xquad-en over the corpora of both: ndcg@10 0.948 → 0.944, -0.004 [-0.009, +0.001]."
+    ) in lines
 
 
 def test_latex(small):
@@ -80,7 +85,7 @@ def test_unknown_numbers_are_dashes(degenerate):
 @pytest.mark.parametrize("baselines", [0, 1, 4, 5, 9])
 def test_text_fits_a_terminal_whatever_the_number_of_baselines(record, baselines):
     record["baselines"] = {f"baseline{at}": dict(record["base"]) for at in range(baselines)}
-    record["data"]["name"] = "a very long name of a data set " * 5
+    record["data"]["name"] = record["foreign"]["name"] = "a very long name of a data set " * 5
     lines = text_table(record).splitlines()
     assert max(map(len, lines)) <= 100
     assert "95 % interval" in lines[3]
@@ -104,3 +109,7 @@ def test_a_candidate_that_was_not_kept_is_called_so(record):
     record["adapter"] = {"type": "identity", "side": "none"}
     assert note in text_table(record)
     assert note in markdown_table(record)
+
+
+def test_without_other_queries_nothing_is_said_of_them(degenerate):
+    assert "other queries" not in text_table(degenerate) + markdown_table(degenerate).lower()

@@ -74,12 +74,15 @@ class Console:
         self._end_line()
         click.echo(text, err=True)
 
-    def expect(self, encoder: Encoder, dataset: Dataset) -> None:
-        """Say what embedding a data set will cost, where it costs money."""
+    def expect(self, encoder: Encoder, *datasets: Dataset) -> None:
+        """Say what embedding data sets will cost, where it costs money."""
+        from embertune.encoders.cost import Cost
         from embertune.encoders.encoded import estimate_dataset
 
-        if (expected := estimate_dataset(encoder, dataset)) is not None:
-            self.advise(f"Embedding will take about {expected}; what is in the cache is not paid again.")
+        expected = [cost for dataset in datasets if (cost := estimate_dataset(encoder, dataset)) is not None]
+        if expected:
+            total = sum(expected, Cost())
+            self.advise(f"Embedding will take about {total}; what is in the cache is not paid again.")
 
     def paid(self, encoder: Encoder) -> None:
         """Say what an encoder has cost, where it costs money."""

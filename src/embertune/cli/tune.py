@@ -8,6 +8,7 @@ import click
 
 from embertune.cli.console import Console, emit
 from embertune.cli.options import column_options, encoder_options, json_option, make_encoder, read_dataset
+from embertune.encoders.base import Encoder
 
 __all__ = ["command"]
 
@@ -27,23 +28,54 @@ __all__ = ["command"]
               help="How hard to search.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed for everything random.")
 @click.option("--strict", is_flag=True, help="Refuse data with near-copies of queries across train and test.")
+@click.option("--foreign", metavar="DATA", help="Another data set, whose queries it is not for: what do they lose?")
+@click.option("--foreign-encoder", metavar="ENCODER",
+              help="Whose vectors --foreign has, if --encoder cannot embed it: precomputed:FILE.npz.")  # fmt: skip
 @column_options
 @json_option
-def command(data: str, out: str, columns: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def command(
+    data: str,
+    out: str,
+    foreign: str | None,
+    foreign_encoder: str | None,
+    columns: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Train an adapter on DATA (a BEIR folder, or JSONL, CSV, TSV or Parquet) and prove or disprove its gain.
 
     Everything is chosen on dev; the test split is opened once. Where no gain is proven, the saved adapter is the
     identity, and what was trained lies in DIR/candidate.
     """
+    from embertune.recipes.foreign import load_foreign
     from embertune.recipes.tune import check_output, tune
 
     console = Console()
     check_output(out)
+    other = _foreign_encoder(foreign_encoder, options["encoder_name"])
     encoder = make_encoder(options)
     dataset = read_dataset(data, columns, console.progress)
-    console.expect(encoder, dataset)
-    result = tune(dataset, encoder, progress=console.progress, **options)
+    theirs = None if foreign is None else read_dataset(foreign, (), console.progress)
+    away = load_foreign(theirs, other, dataset, encoder, seed=options["seed"])
+    work = [(encoder, [dataset])]
+    if away:
+        work = (
+            [(encoder, [dataset, away.dataset])] if away.encoder is encoder else [*work, (away.encoder, [away.dataset])]
+        )
+    for one, datasets in work:
+        console.expect(one, *datasets)
+    result = tune(dataset, encoder, foreign=away, progress=console.progress, **options)
     folder = result.save(out)
     emit(result, result.record, as_json=as_json)
-    console.paid(encoder)
+    for one, _ in work:
+        console.paid(one)
     console.advise(f"\nAdapter: {folder}\nReport:  {folder / 'report.html'}")
+
+
+def _foreign_encoder(source: str | None, name: str | None) -> Encoder | None:
+    """Load it; --encoder-name names the vectors of both data sets, which must come from one model."""
+    from embertune.encoders.registry import load_encoder
+
+    if source is None:
+        return None
+    return load_encoder(source, **({"name": name} if name and source.startswith("precomputed:") else {}))

@@ -17,6 +17,8 @@ _FEWEST_QUERIES = 20
 # A group of this many queries can veto on its mean alone; smaller ones only if their whole interval is below zero.
 _GROUP_QUERIES = 30
 _TOLERATED_LOSS = 0.005
+# Queries that the adapter is not for may lose as much as would not count as a gain.
+_FOREIGN_LOSS = 0.01
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Evidence:
         groups: Per group: {"n", "mean", "low", "high"} of the difference.
         headroom: {"recall@100", "mrr", "reordering"} of the base: what reordering its top 100 could win.
         seeds: The differences under this seed and others, each on its own split where the split is drawn.
+        foreign: Of queries that it is not for: {"name", "n", "mean", "low", "high"} of the difference, and whether the
+            adapter is "gated"; empty without.
         to_settle: How many test queries would settle the sign, if that can be told.
     """
 
@@ -55,6 +59,7 @@ class Evidence:
     groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     headroom: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[float, ...] = ()
+    foreign: Mapping[str, Any] = field(default_factory=dict)
     to_settle: int | None = None
 
 
@@ -86,10 +91,10 @@ class Verdict:
 def decide(evidence: Evidence) -> Verdict:
     """Judge a candidate by its evidence on the test split; of the following the first that holds is said.
 
-    * ``ship``: the interval of the difference lies above zero, the test agrees (p < .05), and no group
-      of queries (seen, unseen) is harmed.
-    * ``no-gain``: dev chose no adapter, or the difference is not positive, or a group is harmed, or the
-      interval rules out a gain of one point.
+    * ``ship``: the interval of the difference lies above zero, the test agrees (p < .05), and neither a group
+      of queries (seen, unseen) nor foreign queries are harmed.
+    * ``no-gain``: dev chose no adapter, or the difference is not positive, or a group or foreign queries are
+      harmed, or the interval rules out a gain of one point.
     * ``too-little-data``: the difference is positive, and a worthwhile gain can neither be shown nor
       ruled out with this many queries.
 
@@ -130,9 +135,22 @@ def _code(evidence: Evidence, delta: float, harmed: list[str], measured: str) ->
             "so the adapter is the identity."
         )
     if evidence.low > 0 and evidence.p < 0.05:
-        if not harmed:
-            return "ship", f"Ship it: {measured}."
-        return "no-gain", f"Do not ship this: it helps overall, but harms {' and '.join(harmed)} documents. {measured}."
+        if harmed:
+            hurt = f"{' and '.join(harmed)} documents"
+            return "no-gain", f"Do not ship this: it helps overall, but harms {hurt}. {measured}."
+        if _harms_others(evidence.foreign):
+            name, lost = evidence.foreign["name"], -evidence.foreign["mean"]
+            gate = (
+                ""
+                if evidence.foreign["gated"]
+                else ('A gate, as with gate="yes", gives queries unlike the training queries the frozen encoder back. ')
+            )
+            return "no-gain", (
+                "Do not ship this: it helps the queries that it is for, but harms others. "
+                f"Those of {name} lose {lost:.3f}. {gate}Less strength, such as candidate.scaled(0.5), takes less from "
+                f"them. {measured}."
+            )
+        return "ship", f"Ship it: {measured}."
     if delta <= 0 or evidence.high < _WORTHWHILE:
         return "no-gain", f"Do not ship this: there is no gain. {measured}."
     return "too-little-data", f"Do not ship this yet: the gain is within the noise. {measured}."
@@ -142,6 +160,13 @@ def _is_harmed(group: Mapping[str, float]) -> bool:
     if not group.get("n"):
         return False
     return group["high"] < 0 or (group["n"] >= _GROUP_QUERIES and group["mean"] < -_TOLERATED_LOSS)
+
+
+def _harms_others(foreign: Mapping[str, Any]) -> bool:
+    """Whether queries that it is not for lose much, which few of them can say only with their whole interval."""
+    if not foreign or foreign["mean"] >= -_FOREIGN_LOSS:
+        return False
+    return bool(foreign["high"] < 0 or foreign["n"] >= _GROUP_QUERIES)
 
 
 def _reason(evidence: Evidence, harmed: list[str]) -> str:
@@ -156,6 +181,13 @@ def _reason(evidence: Evidence, harmed: list[str]) -> str:
                 f"the {group['n']:.0f} queries on {name} documents {verb} {group['mean']:+.3f} "
                 f"[{group['low']:+.3f}, {group['high']:+.3f}]"
             )
+    if evidence.foreign:
+        other = evidence.foreign
+        verb = "lose" if _harms_others(other) else "change by"
+        said.append(
+            f"the {other['n']} queries of {other['name']}, which it is not for, {verb} {other['mean']:+.3f} "
+            f"[{other['low']:+.3f}, {other['high']:+.3f}]"
+        )
     if evidence.headroom:
         room = evidence.headroom
         said.append(

@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
-from embertune.core.search import Positions, top_k
-from embertune.core.vectors import Vectors
 from embertune.data.dataset import Dataset
 from embertune.encoders.encoded import Encoded
 from embertune.evaluation.baselines import bm25_run
@@ -22,11 +19,13 @@ from embertune.evaluation.evaluate import Evaluation, evaluate, evaluate_positio
 from embertune.evaluation.headroom import headroom
 from embertune.evaluation.holdout import Holdout
 from embertune.evaluation.judgments import Judgments
-from embertune.evaluation.metrics import parse_metric
 from embertune.evaluation.run import Run
 from embertune.evaluation.statistics import queries_to_settle
 from embertune.evaluation.verdict import Evidence, Verdict, decide
+from embertune.recipes.contest import Contest
+from embertune.recipes.foreign import judge_foreign
 from embertune.recipes.plan import Trial
+from embertune.recipes.ranking import Ranked, depth_of, rank
 from embertune.reports.examples import Texts
 from embertune.training.config import TuneConfig
 from embertune.training.selection import Choice
@@ -38,7 +37,6 @@ METRICS = (
 )  # fmt: skip
 """What every record reports, beside the metric that decides."""
 
-_DEPTH = 100
 _EXAMPLES = 10
 _SHOWN = 5
 
@@ -53,7 +51,7 @@ class Measured:
     """What the test split said.
 
     Attributes:
-        scores: "base", "tuned", "baselines", "delta" and "groups", as in the record.
+        scores: "base", "tuned", "baselines", "delta", "groups" and "foreign", as in the record.
         verdict: Ship it, or don't.
         queries: Every test query: id, group, and the primary metric before and after.
         seeds: The difference in the primary metric, of this seed and of the others.
@@ -71,47 +69,27 @@ class Measured:
     texts: Texts
 
 
-@dataclass(frozen=True)
-class _Ranked:
-    """The test queries of all trials under one choice of adapters."""
-
-    queries: Vectors
-    documents: tuple[Vectors, ...]
-    positions: Positions
-    scores: Vectors
-
-
 def measure(
-    trials: Sequence[Trial],
-    choices: Sequence[Choice],
-    encoded: Encoded,
-    holdout: Holdout[Dataset],
-    config: TuneConfig,
-    *,
-    served: Adapter,
-    others: tuple[float, ...],
-    seed: int,
+    contest: Contest, holdout: Holdout[Dataset], config: TuneConfig, *, others: tuple[float, ...], seed: int
 ) -> Measured:
-    """Open the test split once and read everything off it.
+    """Open the test split once and read everything off it, foreign queries as well.
 
     Args:
-        trials: Who was fitted on, who is judged.
-        choices: What was chosen, per trial.
-        encoded: The vectors of the data set.
+        contest: Who was fitted on, who is judged, and under what.
         holdout: The test queries of all trials.
         config: The settings.
-        served: What would be saved; in folds it is fitted on all of them.
         others: What other seeds gave, from `mean_difference`.
         seed: For bootstrap and randomisation.
     """
     test = holdout.open("the final comparison of the frozen encoder, the candidate and BM25")
+    trials, choices, served, encoded, foreign = contest
     ids = [query for trial in trials for query in trial.test.queries]
     seen = {query for trial in trials for query in trial.seen}
     qrels = {query: test.qrels[query] for query in ids}
     judgments = Judgments.from_qrels(qrels, ids, encoded.document_ids)
-    metrics, depth = reported_metrics(config.metric), _depth(config.metric, encoded)
-    base = _rank(trials, [IdentityAdapter()] * len(trials), encoded, depth)
-    tuned = _rank(trials, [choice.adapter for choice in choices], encoded, depth)
+    metrics, depth = reported_metrics(config.metric), depth_of(config.metric, len(encoded.documents))
+    base = rank(trials, [IdentityAdapter()] * len(trials), encoded, depth)
+    tuned = rank(trials, [choice.adapter for choice in choices], encoded, depth)
     before, after = (
         evaluate(qrels, Run(name, tuple(ids), encoded.document_ids, ranked.positions, ranked.scores), metrics)
         for name, ranked in (("base", base), ("tuned", tuned))
@@ -119,21 +97,25 @@ def measure(
     bm25 = evaluate(qrels, bm25_run(test.corpus, test.queries, top_k=depth), metrics)
     groups = {"seen": [q for q in ids if q in seen], "unseen": [q for q in ids if q not in seen]}
     duel = compare_two(before, after, groups=groups, seed=seed, primary=config.metric)
-    seeds = (duel.overall.delta[config.metric].mean, *others)
+    theirs = None if foreign is None else judge_foreign(foreign, served, metrics, primary=config.metric, seed=seed)
     evidence = replace(
         _evidence(duel, after.scores[config.metric] - before.scores[config.metric]),
         identity=isinstance(served, IdentityAdapter),
         note=next((choice.note for choice in choices if choice.note), ""),
         headroom=headroom(judgments, base.positions, config.metric).to_dict(),
-        seeds=seeds,
+        seeds=(duel.overall.delta[config.metric].mean, *others),
+        foreign={} if theirs is None else theirs.evidence(),
     )
-    rows = _query_rows(before, after, config.metric, seen)
-    told = duel.to_dict()
+    rows, told = _query_rows(before, after, config.metric, seen), duel.to_dict()
     return Measured(
-        scores={key: told[key] for key in ("base", "tuned", "delta", "groups")} | {"baselines": {"bm25": bm25.means}},
+        scores={
+            **{key: told[key] for key in ("base", "tuned", "delta", "groups")},
+            "baselines": {"bm25": bm25.means},
+            "foreign": None if theirs is None else theirs.to_dict(),
+        },
         verdict=decide(evidence),
         queries=rows,
-        seeds=seeds,
+        seeds=evidence.seeds,
         cosines=_cosines(base, tuned, judgments, trials, seed),
         opened=holdout.opened,
         texts=Texts({query: test.queries[query] for query in ids}, _examples(rows, encoded, test, base, tuned)),
@@ -162,24 +144,6 @@ def _evidence(duel: Duel, differences: npt.NDArray[np.float64]) -> Evidence:
     )
 
 
-def _depth(primary: str, encoded: Encoded) -> int:
-    """Rank as deep as the metric that decides looks, and a hundred at least; without a cutoff it looks at all."""
-    return max(_DEPTH, parse_metric(primary).k or len(encoded.documents))
-
-
-def _rank(trials: Sequence[Trial], adapters: Sequence[Adapter], encoded: Encoded, depth: int) -> _Ranked:
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
-    queries, documents, positions, scores = [], [], [], []
-    for trial, adapter in zip(trials, adapters, strict=True):
-        rows = [place[query] for query in trial.test.queries]
-        queries.append(adapter.transform(encoded.queries[rows], "query"))
-        documents.append(adapter.transform(encoded.documents, "document"))
-        found = top_k(queries[-1], documents[-1], depth)
-        positions.append(found[0])
-        scores.append(found[1])
-    return _Ranked(np.concatenate(queries), tuple(documents), np.concatenate(positions), np.concatenate(scores))
-
-
 def mean_difference(trials: Sequence[Trial], choices: Sequence[Choice], encoded: Encoded, metric: str) -> float:
     """Give the mean difference between choices and the frozen encoder on the test queries, in one metric.
 
@@ -193,9 +157,9 @@ def mean_difference(trials: Sequence[Trial], choices: Sequence[Choice], encoded:
         return 0.0
     ids = [query for trial in trials for query in trial.test.queries]
     qrels = {query: trial.test.qrels[query] for trial in trials for query in trial.test.queries}
-    judgments, depth = Judgments.from_qrels(qrels, ids, encoded.document_ids), _depth(metric, encoded)
+    judgments, depth = Judgments.from_qrels(qrels, ids, encoded.document_ids), depth_of(metric, len(encoded.documents))
     base, tuned = (
-        evaluate_positions(judgments, _rank(trials, adapters, encoded, depth).positions, metric)[metric].mean()
+        evaluate_positions(judgments, rank(trials, adapters, encoded, depth).positions, metric)[metric].mean()
         for adapters in ([IdentityAdapter()] * len(trials), [choice.adapter for choice in choices])
     )
     return float(tuned - base)
@@ -208,7 +172,7 @@ def _query_rows(base: Evaluation, tuned: Evaluation, metric: str, seen: set[str]
     ]
 
 
-def _cosines(base: _Ranked, tuned: _Ranked, judgments: Judgments, trials: Sequence[Trial], seed: int) -> dict[str, Any]:
+def _cosines(base: Ranked, tuned: Ranked, judgments: Judgments, trials: Sequence[Trial], seed: int) -> dict[str, Any]:
     counts = {}
     for name, ranked in (("base", base), ("tuned", tuned)):
         total = {kind: np.zeros(len(EDGES) - 1, dtype=np.intp) for kind in ("relevant", "irrelevant")}
@@ -223,14 +187,14 @@ def _cosines(base: _Ranked, tuned: _Ranked, judgments: Judgments, trials: Sequen
 
 
 def _examples(
-    rows: Sequence[Mapping[str, Any]], encoded: Encoded, test: Dataset, base: _Ranked, tuned: _Ranked
+    rows: Sequence[Mapping[str, Any]], encoded: Encoded, test: Dataset, base: Ranked, tuned: Ranked
 ) -> tuple[dict[str, Any], ...]:
     """Take the rankings of the ten queries that gained most and the ten that lost most."""
     gains = np.array([row["tuned"] - row["base"] for row in rows])
     order = np.argsort(-gains, kind="stable")
     chosen = [at for at in order[:_EXAMPLES] if gains[at] > 0] + [at for at in order[::-1][:_EXAMPLES] if gains[at] < 0]
 
-    def ranking(ranked: _Ranked, at: int) -> list[tuple[str, float, bool, str]]:
+    def ranking(ranked: Ranked, at: int) -> list[tuple[str, float, bool, str]]:
         grades = test.qrels[rows[at]["id"]]
         ids = [encoded.document_ids[position] for position in ranked.positions[at, :_SHOWN]]
         return [

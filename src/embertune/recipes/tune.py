@@ -22,6 +22,8 @@ from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError
 from embertune.evaluation.holdout import Holdout
 from embertune.evaluation.judgments import Judgments
+from embertune.recipes.contest import Contest
+from embertune.recipes.foreign import load_foreign
 from embertune.recipes.measure import mean_difference, measure
 from embertune.recipes.plan import Plan, Trial, inner_folds, make_plan
 from embertune.recipes.record import Experiment, Seconds, make_record
@@ -42,7 +44,7 @@ def check_output(folder: str | Path) -> None:
     check_target(folder)
 
 
-def tune(
+def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the command line
     data: Dataset | str | Path | Any,
     encoder: Encoder | str | Any = "static",
     *,
@@ -51,6 +53,8 @@ def tune(
     effort: str | TuneConfig = "normal",
     seed: int = 0,
     strict: bool = False,
+    foreign: Dataset | str | Path | Any | None = None,
+    foreign_encoder: Encoder | str | Any | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Train an adapter on frozen embeddings, and prove or disprove that it helps.
@@ -70,6 +74,9 @@ def tune(
         seed: The one seed of everything random, 0 or more.
         strict: Refuse data in which a query and a near-copy of it stand on both sides of the split; equal texts are
             refused before anything is embedded.
+        foreign: Another data set, whose queries the adapter is not for: at the opening of the test it is measured, over
+            the corpora of both, what they lose, and if that is much the verdict is "no-gain".
+        foreign_encoder: Where its vectors come from, if `encoder` cannot embed it: "precomputed:FILE.npz".
         progress: Told how far each stage is.
 
     Returns:
@@ -92,6 +99,7 @@ def tune(
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     loaded = _without_adapter(load_encoder(encoder))
     plan = make_plan(dataset, split, seed=seed)
+    away = load_foreign(foreign, foreign_encoder, dataset, loaded, seed=seed)
     if strict:  # equal texts show without vectors, so nothing is paid for data that is refused for them
         _leakage(plan).refuse()
     encoded = encode_dataset(loaded, dataset, progress=progress)
@@ -99,6 +107,7 @@ def tune(
     leakage = _leakage(plan, encoded)
     if strict:
         leakage.refuse()
+    mixed = None if away is None else away.mix(encoded, progress=progress)
     at_fit = time.perf_counter()
     others = _other_seeds(dataset, split, encoded, config, seed, progress)
     choices = [_choose(trial, encoded, plan, config, seed, progress) for trial in plan.trials]
@@ -108,11 +117,12 @@ def tune(
     at_judge = time.perf_counter()
     holdout = Holdout(dataset.select([query for trial in plan.trials for query in trial.test.queries]))
     progress("judge on test", 0, 1)
-    measured = measure(plan.trials, choices, encoded, holdout, config, served=final.adapter, others=others, seed=seed)
+    contest = Contest(plan.trials, choices, final.adapter, encoded, mixed)
+    measured = measure(contest, holdout, config, others=others, seed=seed)
     progress("judge on test", 1, 1)
     finished = time.perf_counter()
-    seconds = Seconds(encoded.seconds, at_judge - at_fit, finished - at_judge, finished - started)
-    experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed, encoded.cost)
+    seconds = Seconds(contest.seconds, at_judge - at_fit, finished - at_judge, finished - started)
+    experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed, contest.cost)
     final.adapter.encoder = loaded.spec.to_dict()
     record = make_record(experiment, final, measured, seconds)
     return Result.of(record, final.adapter, measured.verdict, measured.texts)

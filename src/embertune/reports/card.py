@@ -154,6 +154,8 @@ def _limits(record: Record) -> str:
     for name, meaning in (("unseen", "without training queries"), ("seen", "with training queries")):
         if not groups[name]["n"]:
             said.append(f"Not measured on documents {meaning}: no test query asks for one.")
+    if not record.get("foreign"):
+        said.append("Not measured on queries that it is not for; `embertune tune --foreign DATA` does that.")
     if record["test_opened"] > 1:
         said.append(f"The test split was opened {record['test_opened']} times, so its numbers may be too good.")
     leakage = data.get("leakage") or {}

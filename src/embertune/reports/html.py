@@ -17,7 +17,7 @@ from embertune.reports.figures import draw_figures
 from embertune.reports.markup import Markup, element
 from embertune.reports.palette import dark_for_light
 from embertune.reports.record import Record
-from embertune.reports.sections import comparison, data_notes, groups, heading, reproduction, tried
+from embertune.reports.sections import comparison, data_notes, groups, heading, others, reproduction, tried
 from embertune.reports.words import typeset
 
 __all__ = ["Texts", "html_report", "write_html"]
@@ -99,6 +99,7 @@ def _sections(record: Record, drawn: Mapping[str, Any], texts: Texts | None) -> 
     parts = [
         ("comparison", "Base, baselines and tuned", comparison(record)),
         ("groups", "Seen and unseen documents", groups(record)),
+        ("others", "Queries that it is not for", others(record)),
         ("intervals", "How sure the changes are", plot("intervals")),
         ("training", "Along training", plot("training")),
         ("cosines", "Cosines of relevant and irrelevant pairs", plot("cosines")),

@@ -24,6 +24,7 @@ _ENTRIES = {
     "groups": "object",
     "groups.seen": "object",
     "groups.unseen": "object",
+    "foreign": "object?",
     "verdict": "object",
     "verdict.code": "text",
     "verdict.sentence": "text",
@@ -115,6 +116,7 @@ def problems(record: Mapping[str, Any]) -> list[str]:
             else:
                 found.append(f"{path}[{at}] must be an object, found {row!r}")
     found += _check_scores(record)
+    found += _check_foreign(record)
     found += _check_cosines(record)
     found += [
         f"{path} is {value}; JSON keeps only finite numbers, texts, lists and objects" for path, value in _alien(record)
@@ -168,6 +170,15 @@ def _check_scores(record: Mapping[str, Any]) -> Iterator[str]:
             yield from _check_fields(means, f"baselines.{name}", dict.fromkeys(metrics, "number?"))
         else:
             yield f"baselines.{name} must be an object, found {_shown(means)}"
+
+
+def _check_foreign(record: Mapping[str, Any]) -> Iterator[str]:
+    foreign, primary = record.get("foreign"), record.get("primary")
+    if not isinstance(foreign, dict) or not isinstance(primary, str):
+        return
+    yield from _check_fields(foreign, "foreign", {"name": "text", "n": "count", "notes": "list?"})
+    # What is known of other metrics is their means alone.
+    yield from _check_system(foreign, "foreign.", [primary])
 
 
 def _check_system(part: Mapping[str, Any], path: str, metrics: list[str]) -> Iterator[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from embertune.reports.markup import Markup, element, facts, scroll_table, table
 from embertune.reports.record import Record
-from embertune.reports.tables import LEGEND, Block, Row, blocks, remarks
+from embertune.reports.tables import LEGEND, Block, Row, blocks, other_queries, remarks
 from embertune.reports.words import capital, change, clip, count, encoder_name, p_value, params, score, seconds, typeset
 
-__all__ = ["comparison", "data_notes", "groups", "heading", "reproduction", "tried"]
+__all__ = ["comparison", "data_notes", "groups", "heading", "others", "reproduction", "tried"]
 
 _HEADLINE = 90
 _CANDIDATES = 12
@@ -87,6 +87,29 @@ def groups(record: Record) -> list[Markup]:
         else:
             parts.append(element("p", f"Nothing is known about {block.name} documents: no test query asks for one."))
     return parts
+
+
+def others(record: Record) -> list[Markup]:
+    """Give what queries lose that the adapter is not for.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> others(example_record())[0][:55]
+        '<p>Other queries, 4 of tales over the corpora of both: '
+    """
+    foreign = record.get("foreign")
+    if not foreign:
+        return []
+    notes = [element("li", str(note)) for note in foreign.get("notes") or ()]
+    said = (
+        "They are not what the adapter is for, so they should stay as they were. They are searched in their own corpus "
+        "and that of the adapter at once, as in an index that serves both. Nothing was chosen by them."
+    )
+    return [
+        element("p", typeset(f"{capital(': '.join(other_queries(record)))}.")),
+        element("p", said, class_="quiet"),
+        *([element("ul", *notes)] if notes else []),
+    ]
 
 
 def tried(record: Record) -> list[Markup]:

@@ -8,9 +8,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from embertune.reports.record import Record
-from embertune.reports.words import capital, change, clip, encoder_name, p_value, queries, score, system_name
+from embertune.reports.words import (
+    capital,
+    change,
+    clip,
+    count,
+    encoder_name,
+    p_value,
+    queries,
+    score,
+    system_name,
+    with_interval,
+)
 
-__all__ = ["LEGEND", "Block", "Row", "blocks", "latex_table", "markdown_table", "remarks", "text_table"]
+__all__ = [
+    "LEGEND",
+    "Block",
+    "Row",
+    "blocks",
+    "latex_table",
+    "markdown_table",
+    "other_queries",
+    "remarks",
+    "text_table",
+]
 
 LEGEND = (
     "change: mean over the test queries of tuned minus base, with its 95 % interval (paired bootstrap); "
@@ -120,6 +141,31 @@ def remarks(record: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def other_queries(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say what queries lose that the adapter is not for: which they are, and the numbers; nothing where there are none.
+
+    Args:
+        record: A `Record`, or its values.
+
+    Raises:
+        ArtifactError: The record is incomplete.
+
+    Example:
+        >>> from embertune.reports.record import example_record
+        >>> other_queries(example_record())
+        ('other queries, 4 of tales over the corpora of both', 'ndcg@10 0.631 → 0.625, -0.006 [-0.012, 0.000]')
+    """
+    record = Record.of(record)
+    foreign, primary = record.get("foreign"), record["primary"]
+    if not foreign:
+        return ()
+    return (
+        f"other queries, {count(foreign['n'])} of {foreign['name']} over the corpora of both",
+        f"{primary} {score(foreign['base'][primary])} → {score(foreign['tuned'][primary])}, "
+        f"{with_interval(foreign['delta'][primary])}",
+    )
+
+
 def text_table(record: Mapping[str, Any]) -> str:
     """Give the comparison as plain text of at most 100 columns.
 
@@ -141,6 +187,8 @@ def text_table(record: Mapping[str, Any]) -> str:
     parts = [clip(f"{record['data']['name']} · {encoder_name(record['encoder'])}", _WIDTH)]
     for block in blocks(record):
         parts.append(_text_block(block) if block.rows else block.title)
+    if others := other_queries(record):
+        parts.append("\n".join(clip(line, _WIDTH) for line in others))
     return "\n\n".join([*parts, *remarks(record)])
 
 
@@ -168,6 +216,8 @@ def markdown_table(record: Mapping[str, Any]) -> str:
             cells = [f"**{row.cells[name]}**" if _is_bold(row, name) else row.cells[name] for name in block.columns]
             lines.append(_markdown_line([row.metric, *cells]))
         parts.append("\n".join(lines))
+    if others := other_queries(record):
+        parts.append(f"{capital(': '.join(others))}.")
     return "\n\n".join([*parts, *remarks(record), capital(LEGEND)]) + "\n"
 
 
