@@ -125,6 +125,14 @@ def test_a_large_dev_is_taken_as_it_is():
     assert sorted([*fit, *dev]) == list(range(100))
 
 
+def test_of_a_large_pool_only_enough_queries_are_judged():
+    trial, folds = _trial({"train": 100, "dev": 20, "test": 30}, folds=6, large_dev=50)
+    assert [len(dev) for _, dev in folds] == [20, 20, 20]
+    assert all(not set(fit) & set(dev) and len(fit) == 100 for fit, dev in folds)
+    _, (first, *others) = _trial({"train": 100, "dev": 20, "test": 30}, folds=2, large_dev=25)
+    assert (len(first[0]), len(first[1]), others) == (60, 25, [])
+
+
 def test_folds_by_query_where_documents_cannot_be_kept_apart():
     trial, _ = _trial({"train": 60, "dev": 20, "test": 30}, 2)
     assert len(inner_folds(trial, "by-document", TuneConfig(folds=5), seed=0)) == 5

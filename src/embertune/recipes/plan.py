@@ -136,7 +136,8 @@ def inner_folds(trial: Trial, method: SplitMethod, config: TuneConfig, *, seed: 
         seed: Of the draw.
 
     Returns:
-        Per fold: positions in the pool to fit on, and to judge.
+        Per fold: positions in the pool to fit on, and to judge; of a large pool only as many folds as give
+        `large_dev` queries to judge.
     """
     place = {query: row for row, query in enumerate(trial.pool.queries)}
     if len(trial.dev) >= config.large_dev:
@@ -150,7 +151,9 @@ def inner_folds(trial: Trial, method: SplitMethod, config: TuneConfig, *, seed: 
     except SplitError:
         # Too few groups of documents to keep apart; by query there are always enough.
         cut = folds(trial.pool, config.folds, "by-query", seed=draw)
-    return [(_rows(fit, place), _rows(dev, place)) for fit, dev in cut]
+    # So many queries tell settings apart as well as all would.
+    enough = -(-config.large_dev * len(cut) // len(place))
+    return [(_rows(fit, place), _rows(dev, place)[: config.large_dev]) for fit, dev in cut[:enough]]
 
 
 def _rows(part: Dataset, place: dict[str, int]) -> Rows:

@@ -60,7 +60,7 @@ class TuneConfig:
     """How many seeds are run in all; the others draw split and folds anew and only tell how far results differ."""
 
     large_dev: int = 1000
-    """A dev split of this many queries is used as it is, without folds."""
+    """A dev split of this many queries is used as it is, without folds; of larger pools this many are judged."""
 
     metric: str = "ndcg@10"
     """The metric that decides; the others are reported."""
