@@ -126,7 +126,7 @@ def test_a_large_dev_is_taken_as_it_is():
 
 
 def test_of_a_large_pool_only_enough_queries_are_judged():
-    trial, folds = _trial({"train": 100, "dev": 20, "test": 30}, folds=6, large_dev=50)
+    _, folds = _trial({"train": 100, "dev": 20, "test": 30}, folds=6, large_dev=50)
     assert [len(dev) for _, dev in folds] == [20, 20, 20]
     assert all(not set(fit) & set(dev) and len(fit) == 100 for fit, dev in folds)
     _, (first, *others) = _trial({"train": 100, "dev": 20, "test": 30}, folds=2, large_dev=25)
