@@ -85,7 +85,17 @@ def aa_lines(report):
     return lines
 
 
-def page(reach, aa):
+def rule_lines(report):
+    lines = [f"{report['splits']} splits of five sets.", "", "| rule | mean gain | worst split | of which |",
+             "|---|--:|--:|---|"]  # fmt: skip
+    lines += [
+        f"| {one['rule']} | {one['mean gain']:+.4f} | {one['worst']:+.4f} | {one['worst at']} |"
+        for one in report["rules"]
+    ]
+    return lines
+
+
+def page(reach, aa, rules):
     parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
              "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
     if reach:
@@ -94,6 +104,8 @@ def page(reach, aa):
                   *long_table(reach), ""]  # fmt: skip
     if aa:
         parts += ["## The judge, judged", "", "`python benchmarks/aa_check.py`", "", *aa_lines(aa), ""]
+    if rules:
+        parts += ["## How dev should choose", "", "`python benchmarks/selection_rules.py`", "", *rule_lines(rules), ""]
     return "\n".join(parts)
 
 
@@ -101,14 +113,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail if something would change")
     check = parser.parse_args().check
-    reach, aa = read("reach.json"), read("aa.json")
+    reach, aa, rules = (read(f"{name}.json") for name in ("reach", "aa", "selection_rules"))
     readme = HERE.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     head, rest = text.split(START)
     _, tail = rest.split(END)
     wanted = {
         readme: "\n".join([head + START, "", *short_table(reach), "", END + tail]),
-        HERE / "README.md": page(reach, aa),
+        HERE / "README.md": page(reach, aa, rules),
     }
     stale = [p for p, new in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != new]
     if check and stale:

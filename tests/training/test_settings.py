@@ -18,6 +18,6 @@ def test_rows_are_named_by_what_tells_them_apart():
 
 
 def test_strengths_go_on_to_the_last_that_has_weight():
-    settings = settings_of(TuneConfig(side="both", pulls=(1.0, 0.3, 0.1)), rank=None, steps=3, seed=0)
+    settings = settings_of(TuneConfig(side="both", maps=("shared",), pulls=(1.0, 0.3, 0.1)), rank=None, steps=3, seed=0)
     assert settings.still(np.array([0.5, 0, 0.3, 0, 0, 0, 0])) == [(1.0, 0.3), ()]
     assert settings.still(np.array([0.0, 0.2, 0.2, 0.2, 0.2, 0, 0.2])) == [(1.0, 0.3, 0.1), (1.0, 0.3, 0.1)]

@@ -25,7 +25,7 @@ class TuneConfig:
     side: Literal["query", "both", "auto"] = "query"
     """Which embeddings are adapted: the queries alone, or the stored documents too; "auto": these if dev says so."""
 
-    maps: tuple[Literal["separate", "shared", "shared-then-query"], ...] = ("shared",)
+    maps: tuple[Literal["separate", "shared", "shared-then-query"], ...] = ("shared", "separate")
     """With side="both" or "auto": which maps of both sides are tried, beside those of the query side alone."""
 
     gate: Literal["auto", "yes", "no"] = "auto"
@@ -129,7 +129,7 @@ EFFORTS: dict[str, TuneConfig] = {
         search_steps=40,
         max_steps=60,
         temperatures=(0.05, 0.03),
-        maps=("shared", "separate"),
+        maps=("shared", "separate", "shared-then-query"),
         pulls=(3.0, 1.0, 0.55, 0.3, 0.17, 0.1, 0.055, 0.03, 0.017, 0.01, 0.0055, 0.003),
     ),
 }
