@@ -67,7 +67,7 @@ def settings_of(config: TuneConfig, *, rank: int | None, steps: int, seed: int) 
         seed: For the draw of candidates.
 
     Example:
-        >>> found = settings_of(TuneConfig(side="both", pulls=(1.0,)), rank=None, steps=5, seed=0)
+        >>> found = settings_of(TuneConfig(side="both", maps=("shared",), pulls=(1.0,)), rank=None, steps=5, seed=0)
         >>> [row.get("side", "no adapter") for row in found.params()]
         ['no adapter', 'query', 'both']
     """
