@@ -12,6 +12,7 @@ from embertune.adapters.identity import IdentityAdapter
 from embertune.core.vectors import normalize
 from embertune.errors import StorageError
 from embertune.recipes.tune import tune
+from embertune.training.config import TuneConfig
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,14 @@ def test_an_adapter_saved_alone_brings_record_and_card(shipped, tmp_path):
     assert shipped.verdict.sentence in (folder / "README.md").read_text(encoding="utf-8").replace("\n", " ")
 
 
-@pytest.mark.parametrize("which", ["shipped", "refused"])
+@pytest.fixture(scope="module")
+def gated(learnable):
+    """As effort="fast" gives it: within principal directions, and with a gate."""
+    config = TuneConfig(pulls=(1.0, 0.1, 0.01), folds=3, rank=8, max_steps=15, gate="yes")
+    return tune(learnable.data, learnable.encoder, effort=config)
+
+
+@pytest.mark.parametrize("which", ["shipped", "refused", "gated"])
 def test_the_card_says_how_to_do_without_us(which, tmp_path, request, monkeypatch):
     """Its numpy code, run in the folder, gives what transform gives."""
     result = request.getfixturevalue(which)
@@ -73,6 +81,8 @@ def test_the_card_says_how_to_do_without_us(which, tmp_path, request, monkeypatc
     code = next(block for block in blocks if "import numpy" in block)
     assert "embertune" not in code
     monkeypatch.chdir(folder)
+    if which == "gated":
+        assert (result.verdict.code, result.record["adapter"]["gate"]["neighbours"]) == ("ship", 3)
     space: dict = {}
     exec(compile(code, "README.md", "exec"), space)
     vectors = np.random.default_rng(1).normal(size=(7, 12)).astype(np.float32)

@@ -7,6 +7,8 @@ import pytest
 
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
+from embertune.adapters.truncation import TruncationAdapter
+from embertune.core.vectors import normalize
 from embertune.errors import ConfigError, DataError, EncoderError
 from embertune.recipes import transform_file as module
 from embertune.recipes.transform_file import transform
@@ -49,6 +51,27 @@ def test_every_form_of_numbers_is_read(form, adapter, rows, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), adapter.transform(array.astype(np.float32)), atol=1e-6)
 
 
+@pytest.mark.parametrize("strength", [0, 0.25, 1, None])
+def test_the_strength_is_that_of_the_dial(strength, adapter, rows, tmp_path):
+    np.save(tmp_path / "x.npy", rows)
+    half = adapter.scaled(0.5)  # as saved; the dial is not relative to it
+    transform(half, tmp_path / "x.npy", tmp_path / "y.npy", side="query", strength=strength)
+    expected = adapter.scaled(0.5 if strength is None else strength).transform(rows)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
+    if strength == 0:
+        np.testing.assert_allclose(expected, normalize(rows), atol=1e-6)
+    assert half.strength == 0.5
+
+
+def test_fewer_dimensions_come_out_as_they_are(rows, tmp_path):
+    rng = np.random.default_rng(2)
+    shorter = TruncationAdapter(4).fit(*rng.normal(size=(2, 30, 6)))
+    np.save(tmp_path / "x.npy", rows)
+    done = transform(shorter, tmp_path / "x.npy", tmp_path / "y.npy", side="document")
+    assert done["dimension"] == 4
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), shorter.transform(rows, "document"), atol=1e-6)
+
+
 def test_the_identity_gives_every_bit_back(rows, tmp_path):
     np.save(tmp_path / "x.npy", rows)
     transform(IdentityAdapter(), tmp_path / "x.npy", tmp_path / "y.npy", side="query")
@@ -78,4 +101,6 @@ def test_what_cannot_be_read_is_refused_before_anything_is_written(adapter, rows
     ]:
         with pytest.raises(error, match=re.escape(message)):
             transform(adapter, tmp_path / source, tmp_path / "y.npy", side=side)
+    with pytest.raises(ConfigError, match=r"strength must be from 0 .*, got 2"):
+        transform(adapter, tmp_path / "x.npy", tmp_path / "y.npy", side="query", strength=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.npy", "x.npy"]

@@ -41,6 +41,14 @@ def fake_record(code: str = "ship", *, queries: int = 200, unseen: int = 80, see
     tuned = base if code == "no-gain" else np.clip(base + change, 0, 1)
     base, tuned = base.round(4), tuned.round(4)
     is_unseen = np.arange(queries) < unseen
+    foreign = {
+        "name": "xquad-en",
+        "n": 238,
+        "notes": ["2 of its 240 queries are asked in finance10k-lyft, too, and left out."],
+        "base": dict.fromkeys(metrics, 0.948),
+        "tuned": dict.fromkeys(metrics, 0.944),
+        "delta": {"ndcg@10": {"mean": -0.004, "low": -0.009, "high": 0.001}},
+    }
     return {
         "format": 1,
         "name": "finance10k-lyft",
@@ -53,14 +61,8 @@ def fake_record(code: str = "ship", *, queries: int = 200, unseen: int = 80, see
             "seen": _group(base[~is_unseen], tuned[~is_unseen], metrics, rng),
             "unseen": _group(base[is_unseen], tuned[is_unseen], metrics, rng),
         },
-        "foreign": {
-            "name": "xquad-en",
-            "n": 238,
-            "notes": ["2 of its 240 queries are asked in finance10k-lyft, too, and left out."],
-            "base": dict.fromkeys(metrics, 0.948),
-            "tuned": dict.fromkeys(metrics, 0.944),
-            "delta": {"ndcg@10": {"mean": -0.004, "low": -0.009, "high": 0.001}},
-        },
+        "foreign": foreign,
+        "strength": _strengths(base[:, 0], tuned[:, 0], is_unseen) if code != "no-gain" else [],
         "verdict": _verdict(code, base[:, 0], tuned[:, 0]),
         "counts": {"train": 600, "dev": 200, "test": queries, "documents": 2815, "pairs": 1244},
         "seconds": {"embed": 1.82, "fit": 2.41, "evaluate": 0.63, "total": 5.12},
@@ -106,7 +108,7 @@ def fake_record(code: str = "ship", *, queries: int = 200, unseen: int = 80, see
 def degenerate_record() -> dict[str, Any]:
     """One test query, nothing changed, no baseline, no curve, no candidates, no histogram, nothing optional."""
     record = fake_record("no-gain", queries=1, unseen=0)
-    for key in ("selection", "cosines", "queries", "baselines", "foreign"):
+    for key in ("selection", "cosines", "queries", "baselines", "foreign", "strength"):
         del record[key]
     for metric in record["metrics"]:
         nothing = {"mean": 0.0, "low": None, "high": None, "p": None}
@@ -147,6 +149,22 @@ def _group(base, tuned, metrics, rng) -> dict[str, Any]:
     if not len(base):
         return {"n": 0, "base": {}, "tuned": {}, "delta": {}}
     return {"n": len(base), **_system(base, tuned, metrics, rng)}
+
+
+def _strengths(base, tuned, is_unseen) -> list[dict[str, Any]]:
+    def mean(part, strength):
+        return float((base + (tuned - base) * strength**0.5)[part].mean()) if part.any() else None
+
+    return [
+        {
+            "strength": strength,
+            "all": mean(np.ones_like(is_unseen), strength),
+            "seen": mean(~is_unseen, strength),
+            "unseen": mean(is_unseen, strength),
+            "foreign": 0.948 - 0.004 * strength**2,
+        }
+        for strength in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
 
 
 def _verdict(code, base, tuned) -> dict[str, Any]:

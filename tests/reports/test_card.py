@@ -9,6 +9,7 @@ import pytest
 
 from embertune.adapters import IdentityAdapter, LinearAdapter
 from embertune.adapters.artifact import save
+from embertune.adapters.gate import Gate
 from embertune.reports.card import model_card
 
 
@@ -23,16 +24,39 @@ def _run(code: str, folder, monkeypatch) -> dict:
     return names
 
 
-@pytest.mark.parametrize("side", ["query", "both"])
-def test_numpy_alone_does_what_the_adapter_does(record, side, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("options", "gated", "strength"),
+    [
+        ({"side": "query"}, False, 1),
+        ({"side": "both"}, False, 1),
+        ({"side": "both", "rank": 8}, False, 0.4),
+        ({"form": "diagonal"}, False, 1),
+        ({"side": "query"}, True, 1),
+        ({"rank": 8}, True, 0.7),
+    ],
+)
+def test_numpy_alone_does_what_the_adapter_does(record, options, gated, strength, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     queries, documents = rng.normal(size=(2, 30, 256)).astype(np.float32)
-    adapter = LinearAdapter(side, pull=0.01, max_steps=3).fit(queries, documents)
-    names = _run(_python(model_card(record))[0], save(adapter, tmp_path / "adapter"), monkeypatch)
+    adapter = LinearAdapter(**options, pull=0.01, max_steps=3).fit(queries, documents).scaled(strength)
     units = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    # Of a gate that is fitted on all of these, each query is its own neighbour and wide open.
+    gate = Gate.fit(units[:20], closed=0.3, opened=0.9) if gated else None
+    assert gate is None or len({0.0, 1.0} & set(gate.weights(units).tolist())) == 2
+    folder = save(adapter.gated(gate), tmp_path / "adapter")
+    names = _run(_python(model_card(record))[0], folder, monkeypatch)
     for one in ("query", "document"):
-        np.testing.assert_allclose(names["adapt"](units, one), adapter.transform(units, one), atol=1e-6)
+        np.testing.assert_allclose(names["adapt"](units, one), adapter.gated(gate).transform(units, one), atol=1e-6)
     assert names["queries"].shape == (1, 256)
+
+
+def test_other_types_and_gates_are_named(record):
+    record["adapter"] |= {"gate": {"low": 0.25, "high": 0.5, "neighbours": 3}}
+    card = model_card(record)
+    assert "A gate gives queries unlike the training queries the frozen encoder's embedding back." in card
+    assert "gate from cosine 0.250 to 0.500" in card
+    record["adapter"]["type"] = "mlp"
+    assert "## Use it with numpy alone" not in model_card(record)
 
 
 def test_the_identity_says_so_first_and_its_code_changes_nothing(make_record, tmp_path, monkeypatch):
@@ -91,6 +115,17 @@ def test_table_verdict_limits_and_origin(make_record):
     assert "- 4 test queries are equal to a training query, so the numbers may be too good." in card
     assert record["data"]["fingerprint"] in card
     assert "embertune 0.1.0" in card
+
+
+def test_how_to_apply_less_of_it_and_what_that_gave(record, make_record):
+    card = model_card(record)
+    assert "`adapter.scaled(0.5)`, or for a file of vectors `embertune transform --strength 0.5`." in card
+    first, last = record["strength"][0]["all"], record["strength"][-1]["all"]
+    assert f"On the test queries ndcg@10 was {first:.3f} at 0, " in card
+    assert f", {last:.3f} at 1.\n" in card
+    del record["strength"]
+    assert "--strength 0.5`.\n" in model_card(record)
+    assert "scaled" not in model_card(make_record("no-gain"))
 
 
 def test_what_other_queries_lose_or_that_nobody_knows(record):

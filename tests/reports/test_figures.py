@@ -12,7 +12,7 @@ from embertune.reports.captions import captions, separation
 from embertune.reports.figures import draw_figures
 from embertune.reports.palette import PALETTES, dark_for_light
 
-ALL = ["candidates", "cosines", "intervals", "queries", "training"]
+ALL = ["candidates", "cosines", "intervals", "queries", "strength", "training"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -45,6 +45,29 @@ def test_intervals_reach_from_low_to_high(record):
 def test_a_group_without_queries_has_no_marks(make_record):
     drawn = draw_figures(make_record(unseen=0))["intervals"]["data"]
     assert [trace["name"] for trace in drawn] == ["all test queries", "seen documents"]
+
+
+def test_the_strength_is_drawn_as_change_from_the_frozen_encoder(record):
+    drawn = draw_figures(record)["strength"]["data"]
+    assert [trace["name"] for trace in drawn] == [
+        "all test queries", "seen documents", "unseen documents", "other queries",
+    ]  # fmt: skip
+    for trace, name in zip(drawn, ("all", "seen", "unseen", "foreign"), strict=True):
+        assert trace["x"] == [0.0, 0.25, 0.5, 0.75, 1.0]
+        assert trace["y"] == pytest.approx(
+            [row[name] - record["strength"][0][name] for row in record["strength"]], abs=1e-5
+        )
+    first = record["strength"][2]
+    assert drawn[0]["hovertext"][2].startswith(f"all test queries, strength 0.5: {first['all']:.3f} (+")
+
+
+def test_the_strength_without_a_group_and_without_change(record):
+    for row in record["strength"]:
+        row["unseen"] = row["foreign"] = None
+    assert len(draw_figures(record)["strength"]["data"]) == 2
+    for row in record["strength"]:
+        row["all"] = row["seen"] = 0.5
+    assert "strength" not in draw_figures(record)
 
 
 def test_every_query_is_a_bar_from_most_gained_to_most_lost(record):
@@ -115,10 +138,25 @@ def test_captions_say_the_numbers(record):
     assert said["training"].startswith("On dev, ndcg@10 goes from 0.455 to 0.609 (highest: 0.617 at step 48); the")
 
 
+def test_the_strength_in_words(record):
+    values = [0.45, 0.5, 0.58, 0.57, 0.56]
+    for row, value in zip(record["strength"], values, strict=True):
+        row |= {"all": value, "foreign": 0.95 - value / 10}
+    assert captions(record)["strength"] == (
+        "Strength 0 is the frozen encoder, 1 is as trained. ndcg@10 of all test queries: 0.450, 0.500, 0.580, 0.570, "
+        "0.560, highest at 0.5; of other queries, which it is not for, it goes from 0.905 to 0.894. Nothing was chosen "
+        "by this; a strength picked here has to be judged on new queries."
+    )
+    for row in record["strength"]:
+        row |= {"all": row["strength"], "foreign": None}
+    assert "0.750, 1.000. Nothing was chosen" in captions(record)["strength"]
+
+
 def test_captions_of_nothing(degenerate):
     assert captions(degenerate) == {
-        "intervals": "No metric changes.", "training": "", "cosines": "", "queries": "", "candidates": "",
-    }  # fmt: skip
+        "intervals": "No metric changes.",
+        **dict.fromkeys(["strength", "training", "cosines", "queries", "candidates"], ""),
+    }
 
 
 def _luminance(color: str) -> float:

@@ -58,8 +58,9 @@ def test_everything_is_there_in_the_order_of_reading(record, texts):
     assert page.contents("h1") == ["Ship it"]
     assert page.contents("h2") == [
         "Base, baselines and tuned", "Seen and unseen documents", "Queries that it is not for",
-        "How sure the changes are", "Along training", "Cosines of relevant and irrelevant pairs", "Every test query",
-        "Wins and losses", "What was tried", "Data and leakage", "To reproduce",
+        "How sure the changes are", "Quality along the strength", "Along training",
+        "Cosines of relevant and irrelevant pairs", "Every test query", "Wins and losses", "What was tried",
+        "Data and leakage", "To reproduce",
     ]  # fmt: skip
     text = page.text()
     for said in (

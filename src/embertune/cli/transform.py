@@ -16,10 +16,12 @@ __all__ = ["command"]
 @click.option("--out", "target", required=True, metavar="Y.npy", help="Where the adapted vectors go, float32.")
 @click.option("--side", type=click.Choice(["query", "document"]), default="query", show_default=True,
               help="Whether they embed queries or documents.")  # fmt: skip
+@click.option("--strength", type=float, metavar="0..1",
+              help="How much is applied: 0 is the frozen encoder, 1 is as trained. Default: as saved.")  # fmt: skip
 @json_option
-def command(adapter: str, source: str, target: str, side: str, as_json: bool) -> None:
+def command(adapter: str, source: str, target: str, side: str, strength: float | None, as_json: bool) -> None:
     """Apply an adapter to the vectors of a .npy file, in blocks, so that the file may be larger than memory."""
     from embertune.recipes.transform_file import transform
 
-    done = transform(adapter, source, target, side=side, progress=Console().progress)
+    done = transform(adapter, source, target, side=side, strength=strength, progress=Console().progress)
     emit(f"{done['rows']:,} {side} vectors of {done['dimension']} dimensions → {target}", done, as_json=as_json)

@@ -26,6 +26,7 @@ from embertune.recipes.contest import Contest
 from embertune.recipes.foreign import judge_foreign
 from embertune.recipes.plan import Trial
 from embertune.recipes.ranking import Ranked, depth_of, rank
+from embertune.recipes.strength import strength_curve
 from embertune.reports.examples import Texts
 from embertune.training.config import TuneConfig
 from embertune.training.selection import Choice
@@ -51,7 +52,7 @@ class Measured:
     """What the test split said.
 
     Attributes:
-        scores: "base", "tuned", "baselines", "delta", "groups" and "foreign", as in the record.
+        scores: "base", "tuned", "baselines", "delta", "groups", "foreign" and "strength", as in the record.
         verdict: Ship it, or don't.
         queries: Every test query: id, group, and the primary metric before and after.
         seeds: The difference in the primary metric, of this seed and of the others.
@@ -112,6 +113,7 @@ def measure(
             **{key: told[key] for key in ("base", "tuned", "delta", "groups")},
             "baselines": {"bm25": bm25.means},
             "foreign": None if theirs is None else theirs.to_dict(),
+            "strength": strength_curve(contest, judgments, config.metric, ends=(before, after), theirs=theirs),
         },
         verdict=decide(evidence),
         queries=rows,

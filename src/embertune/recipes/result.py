@@ -102,8 +102,15 @@ class Result:
 
 
 def describe(adapter: Adapter) -> dict[str, Any]:
-    """Give an adapter as a record names it: type, side, parameters."""
-    return {"type": adapter.type, "side": getattr(adapter, "side", "none"), **adapter.to_config()}
+    """Give an adapter as a record names it: type, side, parameters, and its gate where it has one."""
+    gate = adapter.gate
+    told = {"low": gate.low, "high": gate.high, "neighbours": gate.neighbours} if gate else None
+    return {
+        "type": adapter.type,
+        "side": getattr(adapter, "side", "none"),
+        **adapter.to_config(),
+        **({"gate": told} if told else {}),
+    }
 
 
 def _attachments(record: Mapping[str, Any]) -> dict[str, str]:

@@ -23,7 +23,13 @@ _ROWS = 16_384
 
 
 def transform(
-    adapter: Adapter | str | Path, source: str | Path, target: str | Path, *, side: str, progress: Progress = silent
+    adapter: Adapter | str | Path,
+    source: str | Path,
+    target: str | Path,
+    *,
+    side: str,
+    strength: float | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Read vectors, adapt them block by block, and write them.
 
@@ -32,6 +38,7 @@ def transform(
         source: A .npy file of shape (n, d).
         target: The .npy file to write, float32; it appears whole or not at all.
         side: "query" or "document".
+        strength: How much is applied, from 0 (the frozen encoder) to 1 (as trained); None: as saved.
         progress: Told of rows.
 
     Returns:
@@ -39,6 +46,7 @@ def transform(
 
     Raises:
         ArtifactError: The adapter cannot be read.
+        ConfigError: There is no such side or strength.
         DataError: The file is not a matrix of finite numbers, or has another dimension.
         EncoderError: The file is missing or damaged.
         StorageError: The disk refused; an earlier file of that name is unchanged.
@@ -56,16 +64,20 @@ def transform(
         raise ConfigError(f"side must be 'query' or 'document', got {side!r}")
     at: Side = "query" if side == "query" else "document"
     loaded = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
+    loaded = loaded if strength is None else loaded.scaled(strength)
     vectors = _open(as_path(source), loaded)
     goal = as_path(target)
+    width = (loaded.output_dimension if loaded.changes(at) else None) or vectors.shape[1]
     # Plain writes, not a memory map: a full disk is then an error and not a bus error that ends the process.
     with replacing(goal) as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": vectors.shape})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": (len(vectors), width)}
+        )
         for start in range(0, len(vectors), _ROWS):
             rows = _checked(vectors, start, source)
             file.write(np.ascontiguousarray(loaded.transform(rows, at), dtype="<f4").tobytes())
             progress("transform", min(start + _ROWS, len(vectors)), len(vectors))
-    return {"rows": len(vectors), "dimension": vectors.shape[1], "side": side, "out": str(goal)}
+    return {"rows": len(vectors), "dimension": width, "side": side, "out": str(goal)}
 
 
 def _open(source: Path, adapter: Adapter) -> npt.NDArray[Any]:

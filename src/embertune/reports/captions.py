@@ -31,6 +31,7 @@ def captions(record: Mapping[str, Any]) -> dict[str, str]:
     record = Record.of(record)
     said: dict[str, Callable[[Record], str]] = {
         "intervals": _intervals,
+        "strength": _strength,
         "training": _training,
         "cosines": _cosines,
         "queries": _queries,
@@ -72,6 +73,21 @@ def _intervals(record: Record) -> str:
         return "No metric changes."
     said = [f"{with_interval(part['delta'][metric])} {where}" for where, part in parts.items() if part["delta"]]
     return f"{metric} changes by {', '.join(said)}. An interval that crosses zero proves no change."
+
+
+def _strength(record: Record) -> str:
+    rows = record.get("strength") or ()
+    if not rows:
+        return ""
+    path = ", ".join(score(row["all"]) for row in rows)
+    said = f"Strength 0 is the frozen encoder, 1 is as trained. {record['primary']} of all test queries: {path}"
+    best = max(rows, key=lambda row: row["all"])
+    if best["all"] > rows[-1]["all"]:
+        said += f", highest at {best['strength']:g}"
+    if rows[0].get("foreign") is not None:
+        said += f"; of other queries, which it is not for, it goes from {score(rows[0]['foreign'])} to "
+        said += score(rows[-1]["foreign"])
+    return f"{said}. Nothing was chosen by this; a strength picked here has to be judged on new queries."
 
 
 def _training(record: Record) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from embertune.reports.record import Record
 from embertune.reports.tables import markdown_table
-from embertune.reports.words import count, encoder_name, params
+from embertune.reports.words import count, encoder_name, params, score
 
 __all__ = ["model_card"]
 
@@ -17,13 +17,48 @@ __all__ = ["model_card"]
 _HUB = {"sentence-transformers": "sentence-transformers/", "model2vec": "minishlab/", "fastembed": None}
 # Encoders that cannot be loaded by a name alone.
 _NAMELESS = ("precomputed", "function")
+# Types whose code in numpy is a few lines.
+_SHOWN = ("linear", "identity")
+
+# What a linear adapter does, whatever its form; run by the tests against `transform`.
+_NUMPY = '''import json
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+arrays = load_file("adapter.safetensors")  # an array for each side that changes
+config = json.loads(Path("config.json").read_text(encoding="utf-8"))
+gate = config.get("gate")
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def adapt(vectors, side):
+    """Map embeddings (n, d) of one side, "query" or "document"."""
+    vectors = np.asarray(vectors, dtype=np.float32)
+    if side not in arrays:
+        return vectors
+    vectors = unit(vectors)
+    inside = vectors @ arrays["basis"] if "basis" in arrays else vectors
+    inside = inside @ arrays[side] if arrays[side].ndim == 2 else inside * arrays[side]
+    mapped = unit(vectors + (inside @ arrays["basis"].T if "basis" in arrays else inside))
+    weight = config.get("strength", 1.0)
+    if gate and side == "query":  # queries unlike the training queries stay as they were
+        nearest = np.sort(vectors @ arrays["gate.queries"].T, axis=1)[:, -gate["neighbours"]:]
+        span = max(gate["high"] - gate["low"], 1e-6)
+        weight = weight * np.clip((nearest.mean(axis=1, keepdims=True) - gate["low"]) / span, 0, 1)
+    return unit(vectors + weight * (mapped - vectors))
+'''
 
 
 def model_card(record: Mapping[str, Any]) -> str:
     """Write the model card of an adapter as Markdown with YAML front matter for the Hugging Face hub.
 
-    The licence is left to the user. The first Python block runs in the folder of the artefact with
-    numpy and safetensors alone.
+    The licence is left to the user. Of a linear adapter and of the identity, the first Python block runs in
+    the folder of the artefact with numpy and safetensors alone.
 
     Args:
         record: A `Record`, or its values.
@@ -43,8 +78,7 @@ def model_card(record: Mapping[str, Any]) -> str:
         _what(record),
         "## Verdict",
         f"**{_line(record['verdict']['sentence'])}** {_line(record['verdict']['reason'])}".strip(),
-        "## Use it with numpy alone",
-        _with_numpy(record),
+        *(["## Use it with numpy alone", _with_numpy(record)] if record["adapter"]["type"] in _SHOWN else []),
         "## Use it with Embertune",
         _with_embertune(record),
         "## Results on the test split",
@@ -89,6 +123,8 @@ def _what(record: Record) -> str:
         if record["encoder"].get(key)
     ]
     text = f"A {formula} map applied after the frozen encoder `{encoder}`. {sides.get(adapter['side'], '')}".strip()
+    if adapter.get("gate"):
+        text += " A gate gives queries unlike the training queries the frozen encoder's embedding back."
     return text + (f" The embeddings must be made with {' and '.join(prompts)}." if prompts else "")
 
 
@@ -96,29 +132,13 @@ def _with_numpy(record: Record) -> str:
     dimension = record["encoder"].get("dimension") or 256
     is_identity = record["adapter"]["type"] == "identity"
     note = "As the identity holds no map, this gives every embedding back as it is.\n\n" if is_identity else ""
-    return (
-        note
-        + f'''```python
-import numpy as np
-from safetensors.numpy import load_file
-
-maps = load_file("adapter.safetensors")  # a matrix W for each side that changes
-
-
-def adapt(vectors, side):
-    """Map embeddings (n, d) of one side, "query" or "document"."""
-    vectors = np.asarray(vectors, dtype=np.float32)
-    if side not in maps:
-        return vectors
-    mapped = vectors + vectors @ maps[side]
-    return mapped / np.linalg.norm(mapped, axis=1, keepdims=True)
-
+    return f"""{note}```python
+{_NUMPY}
 
 vectors = np.eye(1, {dimension})  # put your unit-length embeddings here
 queries = adapt(vectors, "query")
 documents = adapt(vectors, "document")
-```'''
-    )
+```"""
 
 
 def _with_embertune(record: Record) -> str:
@@ -141,7 +161,19 @@ def _with_embertune(record: Record) -> str:
         'adapter = embertune.load_adapter("path/to/this/folder")',
         'scores = adapter.transform(queries, "query") @ adapter.transform(documents, "document").T',
     ]
-    return "\n".join(["```python", *code, "```"])
+    block = "\n".join(["```python", *code, "```"])
+    return block if record["adapter"]["type"] == "identity" else f"{block}\n\n{_strength(record)}"
+
+
+def _strength(record: Record) -> str:
+    """Say how to apply less of it, and what that gave on the test queries."""
+    said = (
+        "To apply less of it, from 0 (the frozen encoder) to 1 (as trained): `adapter.scaled(0.5)`, or for a file of "
+        "vectors `embertune transform --strength 0.5`."
+    )
+    rows = record.get("strength") or ()
+    listed = ", ".join(f"{score(row['all'])} at {row['strength']:g}" for row in rows)
+    return f"{said} On the test queries {record['primary']} was {listed}." if rows else said
 
 
 def _limits(record: Record) -> str:
@@ -170,6 +202,8 @@ def _made(record: Record) -> str:
     data, counts = record["data"], record["counts"]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     settings = {name: value for name, value in record["adapter"].items() if value is not None}
+    if gate := settings.get("gate"):
+        settings["gate"] = f"from cosine {gate['low']:.3f} to {gate['high']:.3f}"
     rows = [
         ("Data", f"{data['name']}, fingerprint `{data['fingerprint']}`"),
         (

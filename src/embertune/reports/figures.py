@@ -9,7 +9,7 @@ from typing import Any
 from embertune.reports.palette import PALETTES, Palette, Theme
 from embertune.reports.plotting import layout_of, panel_label, title_of
 from embertune.reports.record import Record
-from embertune.reports.words import clip, params, score, with_interval
+from embertune.reports.words import change, clip, params, score, with_interval
 
 __all__ = ["Figure", "draw_figures"]
 
@@ -33,7 +33,7 @@ def draw_figures(record: Mapping[str, Any], theme: Theme = "light") -> dict[str,
         theme: "light" or "dark".
 
     Returns:
-        "intervals", "training", "cosines", "queries", "candidates"; a figure without data,
+        "intervals", "strength", "training", "cosines", "queries", "candidates"; a figure without data,
         or of changes that are all zero, is left out.
 
     Raises:
@@ -42,11 +42,12 @@ def draw_figures(record: Mapping[str, Any], theme: Theme = "light") -> dict[str,
     Example:
         >>> from embertune.reports.record import example_record
         >>> sorted(draw_figures(example_record()))
-        ['candidates', 'cosines', 'intervals', 'queries', 'training']
+        ['candidates', 'cosines', 'intervals', 'queries', 'strength', 'training']
     """
     record = Record.of(record)
     drawn: dict[str, Callable[[Record, Palette], Figure | None]] = {
         "intervals": _intervals,
+        "strength": _strength,
         "training": _training,
         "cosines": _cosines,
         "queries": _queries,
@@ -110,6 +111,51 @@ def _interval_marks(
             "width": 4,
         },
         "hovertext": [f"{escape(metric)}, {label}: {with_interval(delta)}" for metric, delta in deltas],
+        "hoverinfo": "text",
+    }
+
+
+def _strength(record: Record, colors: Palette) -> Figure | None:
+    """What every group of queries gains and loses along the strength."""
+    rows = record.get("strength") or ()
+    looks = {
+        "all": ("all test queries", colors.ink, "circle", "solid"),
+        "seen": ("seen documents", colors.gain, "square", "solid"),
+        "unseen": ("unseen documents", colors.loss, "diamond", "solid"),
+        "foreign": ("other queries", colors.plain, "triangle-up", "dash"),
+    }
+    curves = {name: [(row["strength"], row[name]) for row in rows if row.get(name) is not None] for name in looks}
+    data = [_strength_marks(looks[name], points) for name, points in curves.items() if points]
+    values = [gain for trace in data for gain in trace["y"]]
+    if not any(values):
+        return None
+    layout = layout_of(colors, height=340)
+    layout["xaxis"] |= {"title": title_of("strength"), "tickvals": [row["strength"] for row in rows], "zeroline": False}
+    layout["yaxis"] |= {
+        "title": title_of(f"change of {escape(record['primary'])}"),
+        "tickformat": ".3~f",
+        "range": _around_zero([{"mean": value} for value in values]),
+        "zerolinecolor": colors.zero,
+        "zerolinewidth": 1,
+    }
+    return {"data": data, "layout": layout}
+
+
+def _strength_marks(look: tuple[str, str, str, str], points: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    label, color, symbol, dash = look
+    gains = [round(value - points[0][1], 5) for _, value in points]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": label,
+        "x": [strength for strength, _ in points],
+        "y": gains,
+        "line": {"color": color, "width": 2, "dash": dash},
+        "marker": {"color": color, "symbol": symbol, "size": 9},
+        "hovertext": [
+            f"{label}, strength {strength:g}: {score(value)} ({change(gain)})"
+            for (strength, value), gain in zip(points, gains, strict=True)
+        ],
         "hoverinfo": "text",
     }
 

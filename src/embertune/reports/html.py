@@ -101,6 +101,7 @@ def _sections(record: Record, drawn: Mapping[str, Any], texts: Texts | None) -> 
         ("groups", "Seen and unseen documents", groups(record)),
         ("others", "Queries that it is not for", others(record)),
         ("intervals", "How sure the changes are", plot("intervals")),
+        ("strength", "Quality along the strength", plot("strength")),
         ("training", "Along training", plot("training")),
         ("cosines", "Cosines of relevant and irrelevant pairs", plot("cosines")),
         ("queries", "Every test query", plot("queries")),

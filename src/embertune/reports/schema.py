@@ -25,6 +25,7 @@ _ENTRIES = {
     "groups.seen": "object",
     "groups.unseen": "object",
     "foreign": "object?",
+    "strength": "list?",
     "verdict": "object",
     "verdict.code": "text",
     "verdict.sentence": "text",
@@ -62,6 +63,7 @@ _ENTRIES = {
 
 # Fields of the objects in these lists.
 _ROWS = {
+    "strength": {"strength": "number", "all": "number", "seen": "number?", "unseen": "number?", "foreign": "number?"},
     "selection.candidates": {"params": "object", "dev": "number", "weight": "number"},
     "selection.curve": {"step": "number", "loss": "number?", "dev": "number?"},
     "selection.seeds": {"seed": "count", "delta": "number"},
