@@ -63,6 +63,11 @@ def test_evaluate_after_tune_judges_the_test_queries_alone(tuned, small, run):
         assert told["means"]["bm25"][metric] == pytest.approx(record["baselines"]["bm25"][metric], abs=1e-12)
 
 
+def test_evaluate_at_no_strength_is_the_base(small, run):
+    told = json.loads(run("evaluate", small.data, "-e", small.encoder, "-a", small.out, "--strength", 0, "--json").out)
+    assert told["means"][str(small.out)] == told["means"]["base"]
+
+
 @pytest.mark.parametrize("name", ["base", "bm25"])
 def test_an_adapter_may_be_called_like_a_column(name, small, run, monkeypatch):
     monkeypatch.chdir(small.folder)

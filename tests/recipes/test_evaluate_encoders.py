@@ -28,6 +28,22 @@ def test_an_adapter_is_judged_on_the_queries_that_did_not_train_it(learnable, tu
     assert judged.evaluations["bm25"].means == pytest.approx(tuned.record["baselines"]["bm25"])
 
 
+@pytest.mark.parametrize("at", range(5))
+def test_the_strength_gives_what_tune_has_shown(at, learnable, tuned):
+    row = tuned.record["strength"][at]
+    judged = compare(learnable.data, learnable.encoder, [tuned.candidate], strength=row["strength"])
+    assert judged.evaluations["adapter 1"].means["ndcg@10"] == pytest.approx(row["all"])
+    assert judged.notes[-1] == f"Adapters are applied at strength {row['strength']:g}."
+    assert tuned.candidate.strength == 1
+
+
+def test_a_strength_of_nothing_is_refused(learnable):
+    with pytest.raises(ConfigError, match=re.escape("strength is 0.5, and there is no adapter that it could be of.")):
+        evaluate(learnable.data, learnable.encoder, strength=0.5)
+    with pytest.raises(ConfigError, match=re.escape("strength must be from 0 (the frozen encoder) to 1 (as trained)")):
+        evaluate(learnable.data, learnable.encoder, [IdentityAdapter()], strength=-1)
+
+
 def test_data_that_changed_since_tuning_gets_a_warning(learnable, tuned):
     query, answer = next(iter(learnable.answer.items()))
     changed = replace(learnable.data, qrels={**learnable.data.qrels, query: {answer: 2.0}})

@@ -99,6 +99,7 @@ def evaluate(
     adapters: Sequence[Adapter | str | Path] = (),
     *,
     part: str | None = None,
+    strength: float | None = None,
     seed: int = 0,
     progress: Progress = silent,
     before_embedding: Callable[[Encoder, Dataset], None] = _go_on,
@@ -114,6 +115,7 @@ def evaluate(
         encoder: An encoder, or what `load_encoder` reads.
         adapters: Fitted adapters, or folders of them.
         part: "train", "dev", "test" or "all" instead of that choice.
+        strength: How much of every adapter is applied, from 0 (the frozen encoder) to 1 (as trained); None: as saved.
         seed: Of intervals and tests.
         progress: Told of the stages.
         before_embedding: Called with the encoder and the data that it is about to embed: where to say what it will
@@ -121,7 +123,7 @@ def evaluate(
 
     Raises:
         ArtifactError: An adapter is damaged or belongs to another encoder.
-        ConfigError: There is no such part.
+        ConfigError: There is no such part or strength.
         DataError: No judged query is left.
 
     Example:
@@ -132,7 +134,7 @@ def evaluate(
     check_part(part)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     loaded = load_encoder(encoder)
-    named = _named(adapters)
+    named = _named(adapters, strength)
     for name, adapter in named.items():
         check_adapter_fits(adapter, loaded.spec, name)
     judged = choose_queries(dataset, named, part)
@@ -147,7 +149,8 @@ def evaluate(
         evaluations[name] = evaluate_run(chosen.qrels, retrieve(encoded.adapted(adapter), _DEPTH, name=name), METRICS)
     comparison = compare_evaluations(evaluations, groups=judged.groups, seed=seed, primary="ndcg@10") if named else None
     evaluations["bm25"] = evaluate_run(chosen.qrels, bm25_run(chosen.corpus, chosen.queries, top_k=_DEPTH), METRICS)
-    return EvaluationReport(evaluations, comparison, judged.notes, encoded.cost)
+    dial = () if strength is None else (f"Adapters are applied at strength {strength:g}.",)
+    return EvaluationReport(evaluations, comparison, (*judged.notes, *dial), encoded.cost)
 
 
 def compare(
@@ -156,6 +159,7 @@ def compare(
     adapters: Sequence[Adapter | str | Path],
     *,
     part: str | None = None,
+    strength: float | None = None,
     seed: int = 0,
     progress: Progress = silent,
     before_embedding: Callable[[Encoder, Dataset], None] = _go_on,
@@ -167,6 +171,7 @@ def compare(
         encoder: An encoder, or what `load_encoder` reads.
         adapters: Fitted adapters, or folders of them; one at least.
         part: As in `evaluate`.
+        strength: As in `evaluate`.
         seed: Of intervals and tests.
         progress: Told of the stages.
         before_embedding: Called with the encoder and the data that it is about to embed: where to say what it will
@@ -185,14 +190,29 @@ def compare(
     """
     if not adapters:
         raise ConfigError("There is no adapter to compare. Expected one or more: compare(data, encoder, [adapter])")
-    return evaluate(data, encoder, adapters, part=part, seed=seed, progress=progress, before_embedding=before_embedding)
+    return evaluate(
+        data,
+        encoder,
+        adapters,
+        part=part,
+        strength=strength,
+        seed=seed,
+        progress=progress,
+        before_embedding=before_embedding,
+    )
 
 
-def _named(adapters: Sequence[Adapter | str | Path]) -> dict[str, Adapter]:
+def _named(adapters: Sequence[Adapter | str | Path], strength: float | None) -> dict[str, Adapter]:
+    if strength is not None and not adapters:
+        raise ConfigError(
+            f"strength is {strength}, and there is no adapter that it could be of. Name one: "
+            "evaluate(data, encoder, [adapter], strength=0.5), or --adapter DIR"
+        )
     named: dict[str, Adapter] = {}
     for at, adapter in enumerate(adapters, start=1):
         name = f"adapter {at}" if isinstance(adapter, Adapter) else str(adapter)
         # Folders may be called like the two columns that stand beside them.
         name = f"./{name}" if name in ("base", "bm25") else name
-        named[name] = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
+        loaded = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
+        named[name] = loaded if strength is None else loaded.scaled(strength)
     return named
