@@ -95,8 +95,8 @@ def test_both_groups_are_named():
     assert "but harms seen and unseen documents. " in verdict.sentence
 
 
-def _foreign(n, mean, low, high, *, gated=False):
-    return {"name": "tales", "n": n, "mean": mean, "low": low, "high": high, "gated": gated}
+def _foreign(n, mean, low, high, *, gate="no"):
+    return {"name": "tales", "n": n, "mean": mean, "low": low, "high": high, "gate": gate}
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,17 @@ def test_queries_that_it_is_not_for_have_a_veto(foreign, harmed):
         )
 
 
-def test_a_gate_is_not_advised_twice():
-    sentence = decide(replace(BETTER, foreign=_foreign(100, -0.05, -0.06, -0.04, gated=True))).sentence
-    assert "Those of tales lose 0.050. Less strength, such as candidate.scaled(0.5), takes less" in sentence
+@pytest.mark.parametrize(
+    ("gate", "advice"),
+    [
+        ("yes", "Less strength, "),
+        ("never", 'A map of queries alone, side="query", can have a gate, which gives others '),
+    ],
+)
+def test_a_gate_is_not_advised_where_there_is_one_or_can_be_none(gate, advice):
+    sentence = decide(replace(BETTER, foreign=_foreign(100, -0.05, -0.06, -0.04, gate=gate))).sentence
+    assert f"Those of tales lose 0.050. {advice}" in sentence
+    assert 'gate="yes"' not in sentence
 
 
 def test_a_gain_that_is_not_there_is_not_called_harm():

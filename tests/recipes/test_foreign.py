@@ -98,7 +98,8 @@ def test_much_lost_is_no_gain_and_the_table_says_so(judged):
     assert result.verdict.code == "no-gain"
     assert "but harms others. Those of tales lose 0." in result.verdict.sentence
     assert "other queries, 40 of tales over the corpora of both\nndcg@10 0." in str(result)
-    assert result.record["verdict"]["numbers"]["foreign"]["n"] == 40
+    numbers = result.record["verdict"]["numbers"]["foreign"]
+    assert (numbers["n"], numbers["gate"]) == (40, "no")
 
 
 def test_nothing_is_chosen_by_it(judged, learnable, ungated):
@@ -125,6 +126,7 @@ def test_mapped_documents_are_mapped_on_both_sides(learnable):
     hits = first == np.arange(40) % 30
     assert mixed.score(adapter, ["accuracy@1"], "accuracy@1")["accuracy@1"].tolist() == hits.astype(float).tolist()
     assert 0 < hits.mean() < 1
+    assert judge_foreign(mixed, adapter, ["mrr"], primary="mrr", seed=0).evidence()["gate"] == "never"
 
 
 def test_a_corpus_that_both_share_counts_once(learnable):

@@ -19,6 +19,12 @@ _GROUP_QUERIES = 30
 _TOLERATED_LOSS = 0.005
 # Queries that the adapter is not for may lose as much as would not count as a gain.
 _FOREIGN_LOSS = 0.01
+# What helps foreign queries, by whether there is a gate.
+_GATES = {
+    "no": 'A gate, as with gate="yes", gives queries unlike the training queries the frozen encoder back. ',
+    "never": 'A map of queries alone, side="query", can have a gate, which gives others the frozen encoder back. ',
+    "yes": "",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Evidence:
         headroom: {"recall@100", "mrr", "reordering"} of the base: what reordering its top 100 could win.
         seeds: The differences under this seed and others, each on its own split where the split is drawn.
         foreign: Of queries that it is not for: {"name", "n", "mean", "low", "high"} of the difference, and whether the
-            adapter is "gated"; empty without.
+            adapter has a "gate": "yes", "no", or "never" for one that moves documents; empty without.
         to_settle: How many test queries would settle the sign, if that can be told.
     """
 
@@ -140,15 +146,11 @@ def _code(evidence: Evidence, delta: float, harmed: list[str], measured: str) ->
             return "no-gain", f"Do not ship this: it helps overall, but harms {hurt}. {measured}."
         if _harms_others(evidence.foreign):
             name, lost = evidence.foreign["name"], -evidence.foreign["mean"]
-            gate = (
-                ""
-                if evidence.foreign["gated"]
-                else ('A gate, as with gate="yes", gives queries unlike the training queries the frozen encoder back. ')
-            )
+            advice = _GATES[evidence.foreign["gate"]]
             return "no-gain", (
                 "Do not ship this: it helps the queries that it is for, but harms others. "
-                f"Those of {name} lose {lost:.3f}. {gate}Less strength, such as candidate.scaled(0.5), takes less from "
-                f"them. {measured}."
+                f"Those of {name} lose {lost:.3f}. {advice}Less strength, such as candidate.scaled(0.5), takes less "
+                f"from them. {measured}."
             )
         return "ship", f"Ship it: {measured}."
     if delta <= 0 or evidence.high < _WORTHWHILE:

@@ -128,7 +128,7 @@ class ForeignScores:
         tuned: Metric -> (n,) scores under the adapter.
         primary: The metric that decides.
         interval: Of the mean change in it, 95 %.
-        gated: Whether the adapter has a gate.
+        gate: Whether the adapter has one: "yes", "no", or "never" for one that moves documents.
     """
 
     dataset: Dataset
@@ -136,7 +136,7 @@ class ForeignScores:
     tuned: Mapping[str, Scores]
     primary: str
     interval: tuple[float, float]
-    gated: bool
+    gate: str
 
     @property
     def change(self) -> float:
@@ -147,7 +147,7 @@ class ForeignScores:
         """Give what a verdict needs."""
         low, high = self.interval
         name, n = self.dataset.name, len(self.dataset.queries)
-        return {"name": name, "n": n, "mean": self.change, "low": low, "high": high, "gated": self.gated}
+        return {"name": name, "n": n, "mean": self.change, "low": low, "high": high, "gate": self.gate}
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as the record has it."""
@@ -175,7 +175,8 @@ def judge_foreign(mixed: Mixed, adapter: Adapter, metrics: Sequence[str], *, pri
     """
     base, tuned = (mixed.score(one, metrics, primary) for one in (IdentityAdapter(), adapter))
     interval = bootstrap_interval(tuned[primary] - base[primary], seed=seed)
-    return ForeignScores(mixed.dataset, base, tuned, primary, interval, adapter.gate is not None)
+    gate = "never" if adapter.changes("document") else "no" if adapter.gate is None else "yes"
+    return ForeignScores(mixed.dataset, base, tuned, primary, interval, gate)
 
 
 def load_foreign(
