@@ -9,6 +9,7 @@ from embertune.adapters.base import check_pairs
 from embertune.adapters.document import DocumentAdapter
 from embertune.core.vectors import normalize
 from embertune.errors import ArtifactError, ConfigError, DataError, NotFittedError
+from embertune.testing import check_adapter
 
 METHODS = ["contrast", "mean", "nudge"]
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -41,6 +42,14 @@ def test_documents_move_towards_their_queries_and_all_others_stay_bit_by_bit(met
     for dialled in (adapter, adapter.scaled(0.3), adapter.scaled(0)):
         assert dialled.transform(3 * strangers, "document").tobytes() == normalize(3 * strangers).tobytes()
     assert adapter.transform(queries).tobytes() == queries.tobytes()
+
+
+@pytest.mark.parametrize(
+    "params", [{"outside": 0.0}, {"shrinkage": 2.0, "max_others": 3}, {"reach": 3.0, "outside": 1}]
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_variant_keeps_the_contract(method, params):
+    check_adapter(DocumentAdapter(method, **params))
 
 
 def test_mean_offset_is_its_formula_with_shrinkage():
@@ -95,16 +104,28 @@ def test_a_path_equals_single_fits_and_shares_its_matches(method):
 
 def test_equal_documents_are_one_and_an_empty_one_is_none():
     queries, documents, pairs = space()
-    twice = np.concatenate([documents, documents, np.zeros((1, 16), dtype=np.float32)])
-    spread = pairs + np.array([0, 80]) * (np.arange(40) % 2)[:, None]
-    spread = np.concatenate([spread, [(0, 160)]])
+    more = np.concatenate([documents, documents[::2], np.zeros((2, 16), dtype=np.float32)])
+    spread = pairs.copy()
+    spread[1::2, 1] = 80 + spread[1::2, 1] // 2  # every second query names the copy of its document
+    spread = np.concatenate([spread, [(0, 120)]])
     for method in METHODS:
-        plain = DocumentAdapter(method).fit(queries, documents, pairs=pairs).transform(twice, "document")
-        merged = DocumentAdapter(method).fit(queries, twice, pairs=spread).transform(twice, "document")
-        np.testing.assert_allclose(merged[:160], plain[:160], atol=1e-6)
-        assert not merged[160].any()
+        plain = DocumentAdapter(method).fit(queries, documents, pairs=pairs).transform(more, "document")
+        merged = DocumentAdapter(method).fit(queries, more, pairs=spread).transform(more, "document")
+        np.testing.assert_allclose(merged, plain, atol=1e-6)
+        assert not merged[120:].any()
     with pytest.raises(DataError, match="The embeddings of all documents that have queries are zeros"):
-        DocumentAdapter().fit(queries, twice, pairs=[(0, 160)])
+        DocumentAdapter().fit(queries, more, pairs=[(0, 120)])
+
+
+def test_a_sample_of_documents_without_queries_weighs_as_much_as_all():
+    queries, documents, pairs = space()
+    corpus = np.concatenate([documents[::2], np.repeat(documents[1:2], 30, axis=0)])
+    pairs = np.column_stack([pairs[:, 0], pairs[:, 0]])
+    whole = DocumentAdapter(temperature=0.5).fit(queries, corpus, pairs=pairs)
+    drawn = DocumentAdapter(temperature=0.5, max_others=7).fit(queries, corpus, pairs=pairs)
+    np.testing.assert_allclose(drawn.offsets_, whole.offsets_, atol=1e-6)
+    fewer = DocumentAdapter(temperature=0.5).fit(queries, corpus[:47], pairs=pairs)
+    assert np.abs(fewer.offsets_ - whole.offsets_).max() > 1e-4
 
 
 def test_in_a_chain_it_moves_documents_towards_adapted_queries():

@@ -7,6 +7,7 @@ from embertune.adapters import load_adapter
 from embertune.adapters.mlp import MLPAdapter
 from embertune.core.vectors import normalize
 from embertune.errors import ArtifactError, ConfigError, NotFittedError
+from embertune.testing import check_adapter
 
 
 def space(seed=0, n=60, d=8):
@@ -33,6 +34,11 @@ def test_it_learns(side):
     assert len(adapter.losses_) == adapter.best_epoch_ == 60
     left = adapter.transform(documents, "document").tobytes() == documents.tobytes()
     assert left is (side == "query")
+
+
+@pytest.mark.parametrize("params", [{"side": "both"}, {"dropout": 0.3}, {"max_candidates": 5, "batch_size": 7}])
+def test_every_variant_keeps_the_contract(params):
+    check_adapter(MLPAdapter(**{"hidden": 24, "max_epochs": 3, **params}))
 
 
 def test_the_best_epoch_is_kept_and_is_a_copy():

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from embertune.adapters.solvers.rows import Positions, add_rows
 from embertune.adapters.solvers.softmax import BLOCK_CELLS, blocks, softmax
-from embertune.core.random import generator
 from embertune.core.vectors import Vectors, normalize
 
 __all__ = ["Contrast", "mean_moved", "nudged", "sum_of_queries"]
@@ -107,10 +106,7 @@ class Contrast:
         others: (r, d) documents without training queries.
         temperature: Of the softmax.
         shrinkage: Slows documents of few queries.
-        outside: Weight of `others` in the softmax: 1 is their number, less makes moved documents stand back.
-        max_others: The most of `others` that a query is compared with; of more a sample weighs as much as they all.
-            (Of the documents that move no sample is taken: each would be pushed rarely and far, which lost .06.)
-        seed: For that draw.
+        outside: Weight of each of `others` in the softmax; less than 1 makes moved documents stand back.
     """
 
     queries: Vectors
@@ -120,8 +116,6 @@ class Contrast:
     temperature: float
     shrinkage: float
     outside: float
-    max_others: int
-    seed: int
 
     def path(self, reaches: Sequence[float]) -> Iterator[Vectors]:
         """Give where the documents are at several times, by Euler steps that grow with time.
@@ -165,24 +159,19 @@ class Contrast:
     @cached_property
     def _outside(self) -> npt.NDArray[np.float32]:
         """Logarithm of what the competitors that stay add to each query's softmax (n,)."""
-        known = self.documents if not len(self.others) else self.others
-        drawn = np.arange(len(known))
-        if len(known) > self.max_others:
-            drawn = np.sort(generator(self.seed, "others").choice(len(known), self.max_others, replace=False))
-        chosen = known[drawn]
         total = np.full(len(self.queries), -np.inf, dtype=np.float32)
         if self.outside == 0:
             return total
-        none = np.empty((0, 2), dtype=np.intp)
-        pairs = none if len(self.others) else self.pairs
-        weight = np.log(self.outside * len(known) / len(drawn))
+        known, own = self.others, np.empty((0, 2), dtype=np.intp)
+        if not len(known):
+            known, own = self.documents, self.pairs
         shape = len(self.queries), len(known)
-        for rows, _, masked in blocks(pairs, drawn, shape, ignored=None, cells=_BLOCK_CELLS):
-            logits = self.queries[rows] @ chosen.T
+        for rows, _, masked in blocks(own, np.arange(len(known)), shape, ignored=None, cells=_BLOCK_CELLS):
+            logits = self.queries[rows] @ known.T
             logits *= np.float32(1 / self.temperature)
             logits[masked] = -np.inf
             top = np.maximum(logits.max(axis=1), np.float32(-1e30))
             sums = np.exp(logits - top[:, None]).sum(axis=1)
             with np.errstate(divide="ignore"):  # a query whose documents are all there are has no competitor
-                total[rows] = np.log(sums) + top + weight
+                total[rows] = np.log(self.outside * sums) + top
         return total
