@@ -22,7 +22,7 @@ from embertune.cli.reference import reference
 from embertune.data import columns
 from embertune.evaluation import verdict
 from embertune.recipes import foreign, plan
-from embertune.training import decisions, table
+from embertune.training import decisions, offsets, table
 from embertune.training.config import EFFORTS, TuneConfig
 
 DOCS = Path(__file__).parent
@@ -45,6 +45,8 @@ NUMBERS = (
     (table, "_WIDTH", "A setting that trails the best on dev by z standard errors counts exp(-(z / this)² / 2)."),
     (table, "_NEGLIGIBLE", "Settings of less than this share of the best one's weight are dropped."),
     (table, "_ABOVE_CHANCE", "Labels that beat random answers by fewer standard errors are called random."),
+    (table, "TOLERATED_LOSS", "What queries on documents without training queries may lose on dev where others move."),
+    (offsets, "_LEAD", "Documents move toward their training queries if that leads by more errors on dev."),
     (decisions, "_DOCUMENTS_LEAD", "With `side=\"auto\"` documents are mapped if that leads by more errors on dev."),
     (decisions, "_GATE_COST", "A gate is taken if the own queries lose no more than this share of their gain by it."),
     (verdict, "_FEWEST_QUERIES", "With fewer test queries than this the verdict is `too-little-data`."),

@@ -28,6 +28,9 @@ class TuneConfig:
     maps: tuple[Literal["separate", "shared", "shared-then-query"], ...] = ("shared", "separate")
     """With side="both" or "auto": which maps of both sides are tried, beside those of the query side alone."""
 
+    offsets: Literal["auto", "no"] = "auto"
+    """With side="both" or "auto": whether documents that have training queries also move toward them, if that pays."""
+
     gate: Literal["auto", "yes", "no"] = "auto"
     """Whether queries unlike the training queries get the frozen encoder's behaviour back; "auto": if own queries keep
     what they gain. Maps that move documents have none."""
@@ -85,6 +88,8 @@ class TuneConfig:
         ]
         if self.side not in ("query", "both", "auto"):
             problems.append(f"side must be 'query', 'both' or 'auto', got {self.side!r}")
+        if self.offsets not in ("auto", "no"):
+            problems.append(f"offsets must be 'auto' or 'no', got {self.offsets!r}")
         if self.gate not in ("auto", "yes", "no"):
             problems.append(f"gate must be 'auto', 'yes' or 'no', got {self.gate!r}")
         problems += [

@@ -58,13 +58,16 @@ class Trials:
 def weigh(trials: Trials, table: DevTable, settings: Settings) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
     """Weigh the settings; documents are moved where that was asked for, or where dev shows that it pays.
 
+    Where documents may be moved, what is gained for those that have training queries is left to offsets (see
+    `weigh_offsets`), and settings by which the others lose are not counted.
+
     Moved documents have to be written to the index anew, so with side="auto" the mean map of both sides has to lead
     that of queries alone by an error.
     """
-    alone = table.choice(settings.of_queries())
     if trials.config.side == "query":
-        return alone, ()
-    both = table.choice(np.ones(len(settings), dtype=bool))
+        return table.choice(settings.of_queries()), ()
+    harmless = table.harmless()
+    alone, both = table.choice(settings.of_queries() & harmless), table.choice(harmless)
     if trials.config.side == "both":
         return both, ()
     lead = trials.judge(trials.means(both)) - trials.judge(trials.means(alone))

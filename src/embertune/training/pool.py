@@ -49,6 +49,12 @@ class Pool:
         order = np.lexsort((local[:, 1], local[:, 0]))
         return TrainingPairs(self.queries[rows], self.documents[documents], local[order])
 
+    def seen(self, fit: Rows, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Mark those of some queries one of whose positives is a positive of a query that is fitted on."""
+        pairs = self.judgments.pairs
+        known = np.unique(pairs[np.isin(pairs[:, 0], fit), 1])
+        return np.isin(rows, pairs[np.isin(pairs[:, 1], known), 0])
+
     def rank(self, adapter: Adapter, rows: Rows, metric: str) -> Positions:
         """Rank the whole corpus for some queries under an adapter, by exact search, as deep as a metric looks."""
         depth = parse_metric(metric).k or len(self.documents)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, TrainingPairs
+from embertune.adapters.chain import Chain
 from embertune.adapters.gate import Gate
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
@@ -18,6 +19,7 @@ from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors
 from embertune.training.config import TuneConfig
 from embertune.training.decisions import Trials, weigh, weigh_gate
+from embertune.training.offsets import Offsets, fit_offsets, weigh_offsets
 from embertune.training.pool import Fold, Pool
 from embertune.training.settings import Settings, settings_of
 from embertune.training.table import DevTable
@@ -93,7 +95,7 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
         training = pool.training(fit_rows)
         # After one fold dev tells too little to drop anything; the weakest pulls, which take longest, go first.
         paths = [tried.pulls] * len(tried.makers) if at < 2 else tried.still(table.weights())
-        table.judge(IdentityAdapter(), 0, dev_rows)
+        table.start(fit_rows, dev_rows)
         fits.append({})
         for kind, (maker, pulls) in enumerate(zip(tried.makers, paths, strict=True)):
             for level, fitted in enumerate(maker.fit_path(training, pulls, basis=basis)):
@@ -103,11 +105,15 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
     trials = Trials(pool, folds, fits, config)
     weights, reasons = weigh(trials, table, tried)
     is_gated, gate_reasons = weigh_gate(trials, weights)
+    offsets = Offsets((), (), (), (), "") if table.noise() else _offsets(trials, weights, is_gated)
     means = table.means()
     final = settings_of(config, rank=config.rank, steps=config.max_steps, seed=seed)
     adapter, heaviest = _fit(everything, weights, final)
     if is_gated:
         adapter = adapter.gated(Gate.fit(everything.queries, seed=seed))
+    if offsets.pays:
+        moved = fit_offsets(pool, adapter, offsets)
+        adapter = moved if isinstance(adapter, IdentityAdapter) else Chain([adapter, moved])
     progress("fit on train and dev", len(folds) + 1, len(folds) + 1)
     rows = zip(tried.params(), means, weights, strict=True)
     return Choice(
@@ -117,8 +123,19 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
         ),
         curve=_curve(heaviest, float(means[0]), _of_heaviest(tried, weights, means)),
         note=table.noise(),
-        reasons=(*reasons, *gate_reasons),
+        reasons=tuple(reason for reason in (*reasons, *gate_reasons, offsets.reason) if reason),
     )
+
+
+def _offsets(trials: Trials, weights: npt.NDArray[np.float64], is_gated: bool) -> Offsets:
+    """Decide on offsets of documents, where documents may be touched and the labels are not random."""
+    if trials.config.side == "query" or trials.config.offsets == "no":
+        return Offsets((), (), (), (), "")
+    maps = trials.means(weights)
+    if is_gated:
+        queries = trials.pool.queries
+        maps = [each.gated(Gate.fit(queries[fit])) for each, (fit, _) in zip(maps, trials.folds, strict=True)]
+    return weigh_offsets(trials, maps)
 
 
 def _fit(

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter
+from embertune.adapters.identity import IdentityAdapter
 from embertune.core.random import generator
 from embertune.training.pool import Pool, Rows
 from embertune.training.settings import Settings
 
-__all__ = ["DevTable", "standard_errors"]
+__all__ = ["TOLERATED_LOSS", "DevTable", "standard_errors", "weigh_scores"]
 
 # Dev is noisy: the differences between good settings are as large as its error. Measured on 37 splits of five sets
 # (docs/experiments.md, 2026-11-21), the mean of all maps so weighted gains more than the map of any one setting, and
@@ -22,6 +23,12 @@ _WIDTH = 2.0
 _NEGLIGIBLE = 0.01
 # What is learned from random labels is no better on dev than random answers are, but for chance: 2.5 errors.
 _ABOVE_CHANCE = 2.5
+
+TOLERATED_LOSS = 0.005
+"""What queries on documents without training queries may lose on dev, where documents may be moved: more than this, and
+more than an error, is harm."""
+# Fewer such queries tell nothing: their error is larger than what is tolerated.
+_FEWEST_UNSEEN = 30
 
 
 class DevTable:
@@ -39,6 +46,12 @@ class DevTable:
         shape = (len(settings), len(pool.queries))
         self._scores, self._chance = np.full(shape, np.nan), np.full(shape, np.nan)
         self._random = generator(seed, "answers of other queries")
+        self._unseen = np.zeros(len(pool.queries), dtype=bool)
+
+    def start(self, fit: Rows, queries: Rows) -> None:
+        """Begin a fold: say which queries are fitted on, and which are judged, first of all without an adapter."""
+        self._unseen[queries] = ~self._pool.seen(fit, queries)
+        self.judge(IdentityAdapter(), 0, queries)
 
     def judge(self, adapter: Adapter, row: int, queries: Rows) -> None:
         """Score some queries under an adapter, with their own answers and with those of others."""
@@ -54,17 +67,15 @@ class DevTable:
         """
         scores = self._scores[:, ~np.isnan(self._scores[0])]
         whole = ~np.isnan(scores).any(axis=1)
-        if among is not None:
-            whole &= among
-        scores = scores[whole]
-        behind = scores[scores.mean(axis=1).argmax()] - scores
-        errors = standard_errors(behind)
-        trailing = np.where(behind.any(axis=1), np.inf, 0.0)  # all queries trail by the same, or none trails at all
-        np.divide(behind.mean(axis=1), errors, out=trailing, where=errors > 0)
-        weights = np.zeros(len(whole))
-        weights[whole] = np.exp(-0.5 * (trailing / _WIDTH) ** 2)
-        weights[weights < _NEGLIGIBLE * weights.max()] = 0
-        return np.asarray(weights / weights.sum())
+        return weigh_scores(scores, whole if among is None else whole & among)
+
+    def harmless(self) -> npt.NDArray[np.bool_]:
+        """Mark the settings under which queries on documents without training queries keep what they have."""
+        if self._unseen.sum() < _FEWEST_UNSEEN:
+            return np.ones(len(self._scores), dtype=bool)
+        loss = (self._scores[0] - self._scores)[:, self._unseen & ~np.isnan(self._scores[0])]
+        # A setting that was dropped on the way is NaN: it has no weight, harmful or not.
+        return np.asarray(~(loss.mean(axis=1) > np.maximum(TOLERATED_LOSS, standard_errors(loss))))
 
     def choice(self, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """Weigh the settings, and take no adapter alone if it outweighs all others, or if nothing is to be gained."""
@@ -91,6 +102,32 @@ class DevTable:
             f"score {own:.3f} ({self._metric}, frozen encoder), and no adapter changes that. Check that queries "
             "and documents were paired by the right ids."
         )
+
+
+def weigh_scores(scores: npt.NDArray[np.float64], among: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Weigh settings by how many standard errors each trails the best.
+
+    Args:
+        scores: (settings, queries).
+        among: Marks the settings that may have weight, at least one.
+
+    Returns:
+        (settings,) weights that sum to 1.
+
+    Example:
+        >>> scores = np.array([[1.0, 0.0, 1.0, 0.0], [1.0, 1.0, 0.0, 1.0]])
+        >>> weigh_scores(scores, np.array([True, True])).round(2).tolist()
+        [0.48, 0.52]
+    """
+    counted = scores[among]
+    behind = counted[counted.mean(axis=1).argmax()] - counted
+    errors = standard_errors(behind)
+    trailing = np.where(behind.any(axis=1), np.inf, 0.0)  # all queries trail by the same, or none trails at all
+    np.divide(behind.mean(axis=1), errors, out=trailing, where=errors > 0)
+    weights = np.zeros(len(scores))
+    weights[among] = np.exp(-0.5 * (trailing / _WIDTH) ** 2)
+    weights[weights < _NEGLIGIBLE * weights.max()] = 0
+    return np.asarray(weights / weights.sum())
 
 
 def standard_errors(differences: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,0 +1,122 @@
+"""How far documents with training queries are to move, so that neither they nor the others lose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from embertune.adapters.base import Adapter, TrainingPairs
+from embertune.adapters.document import DocumentAdapter
+from embertune.core.search import top_k
+from embertune.evaluation.metrics import parse_metric
+from embertune.training.decisions import Trials
+from embertune.training.pool import Pool, Rows
+from embertune.training.table import TOLERATED_LOSS, standard_errors, weigh_scores
+
+__all__ = ["Offsets", "fit_offsets", "weigh_offsets"]
+
+REACHES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+
+# Moved documents have to be written to the index anew, so they must lead on dev by this many standard errors.
+_LEAD = 1.0
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """What dev says of moving documents that have training queries.
+
+    Attributes:
+        reaches: How far they were moved; 0 first.
+        dev: Mean score per reach.
+        unseen: The same on queries whose documents did not move; NaN where there are none.
+        weights: The share of each; all of it at 0 where it does not pay.
+        reason: Why, in a sentence; empty where there was nothing to try.
+    """
+
+    reaches: tuple[float, ...]
+    dev: tuple[float, ...]
+    unseen: tuple[float, ...]
+    weights: tuple[float, ...]
+    reason: str
+
+    @property
+    def pays(self) -> bool:
+        """Whether documents are to be moved."""
+        return bool(self.weights) and self.weights[0] < 1
+
+
+def weigh_offsets(trials: Trials, maps: Sequence[Adapter]) -> Offsets:
+    """Weigh how far documents move, by folds, on top of the map of each fold.
+
+    A reach under which queries on documents that do not move lose more than .005 on dev is not counted: documents
+    that move come to stand before those that do not. The rest is weighed as maps are.
+
+    Args:
+        trials: The folds.
+        maps: What is applied before, one per fold.
+
+    Returns:
+        The weights.
+    """
+    pool, metric = trials.pool, trials.config.metric
+    scores = np.full((1 + len(REACHES), len(pool.queries)), np.nan)
+    seen = np.zeros(len(pool.queries), dtype=bool)
+    for (fit, dev), before in zip(trials.folds, maps, strict=True):
+        seen[dev] = pool.seen(fit, dev)
+        if not seen[dev].any():
+            continue  # nothing that dev asks for moves, so dev can tell nothing good of it
+        queries = before.transform(pool.queries[dev], "query")
+        for row, documents in enumerate(_moved(pool, fit, before)):
+            ranked = top_k(queries, documents, parse_metric(metric).k or len(documents))[0]
+            scores[row, dev] = pool.judge(ranked, dev, metric)
+    judged = ~np.isnan(scores[0])
+    if not judged.any():
+        return Offsets((), (), (), (), "")
+    scores, seen = scores[:, judged], seen[judged]
+    unseen = scores[:, ~seen].mean(axis=1) if (~seen).any() else np.full(len(scores), np.nan)
+    harmless = ~(unseen < unseen[0] - TOLERATED_LOSS)
+    weights = weigh_scores(scores, harmless)
+    lead = (weights @ scores - scores[0])[None]
+    mean, error = float(lead.mean()), float(standard_errors(lead)[0])
+    compared = f"on dev that scores {mean:+.3f}, with an error of {error:.3f}"
+    if mean > _LEAD * error:
+        reason = f"Documents that have training queries move toward them: {compared}."
+    else:
+        weights, reason = np.eye(len(weights))[0], f"No document moves toward its training queries: {compared}."
+    dev = scores.mean(axis=1)
+    return Offsets((0.0, *REACHES), tuple(dev.tolist()), tuple(unseen.tolist()), tuple(weights.tolist()), reason)
+
+
+def fit_offsets(pool: Pool, before: Adapter, offsets: Offsets) -> DocumentAdapter:
+    """Move the documents of the whole pool by the mean of all reaches, as they are weighted.
+
+    Args:
+        pool: Train and dev.
+        before: What is applied first.
+        offsets: The weights; they pay.
+    """
+    path = list(DocumentAdapter().fit_path(_training(pool, np.arange(len(pool.queries)), before), REACHES))
+    mean = np.sum([np.float32(w) * each.offsets_ for w, each in zip(offsets.weights[1:], path, strict=True)], axis=0)
+    heaviest = path[int(np.argmax(offsets.weights[1:]))]
+    return DocumentAdapter.from_tensors({"anchors": heaviest.anchors_, "offsets": mean}, heaviest.get_params())
+
+
+def _training(pool: Pool, rows: Rows, before: Adapter) -> TrainingPairs:
+    """Give mapped queries and all of the mapped corpus: documents without queries are competitors."""
+    place = np.full(len(pool.queries), -1, dtype=np.intp)
+    place[rows] = np.arange(len(rows))
+    pairs = pool.judgments.pairs
+    pairs = pairs[place[pairs[:, 0]] >= 0]
+    local = np.column_stack([place[pairs[:, 0]], pairs[:, 1]])
+    queries = before.transform(pool.queries[rows], "query")
+    return TrainingPairs(queries, before.transform(pool.documents, "document"), local[np.lexsort(local.T[::-1])])
+
+
+def _moved(pool: Pool, rows: Rows, before: Adapter) -> list[npt.NDArray[np.float32]]:
+    training = _training(pool, rows, before)
+    path = list(DocumentAdapter().fit_path(training, REACHES))
+    matches = path[0].match(training.documents)
+    return [training.documents, *(each.move(training.documents, matches) for each in path)]
