@@ -89,3 +89,11 @@ def test_many_training_queries_are_drawn_from():
     gate = Gate.fit(directions(3000, 0), seed=1)
     assert gate.queries.shape == (2048, 16)
     assert Gate.fit(directions(3000, 0), seed=1).queries.tobytes() == gate.queries.tobytes()
+
+
+def test_a_query_weighs_the_same_alone_and_among_thousands():
+    gate = Gate.fit(directions(200, 0))
+    many = directions(3000, 0, 0.4, seed=7)
+    alone = [gate.weights(many[at : at + 1])[0] for at in (0, 1023, 1024, 2999)]
+    np.testing.assert_allclose(gate.weights(many)[[0, 1023, 1024, 2999]], alone, atol=1e-5)
+    assert gate.weights(many[:0]).shape == (0,)

@@ -82,3 +82,20 @@ def test_tiny_and_huge_rows_are_normalised_too(scale):
     # Their squares leave the range of float32: below it they were taken for zeros, above it they became zeros.
     found = normalize(np.array([[3, 4]], np.float32) / 4 * np.float32(scale))
     np.testing.assert_allclose(found, [[0.6, 0.8]], rtol=1e-5)
+
+
+def test_rows_are_scaled_in_place_where_that_is_asked_for_and_alike_in_every_block():
+    array = np.random.default_rng(0).normal(size=(1000, 384)).astype(np.float32)
+    array[[3, 700]], array[[4, 800]] = 0, 1e30
+    expected = np.array([normalize(row[None])[0] for row in array])
+    found = array.copy()
+    assert normalize(found, out=found) is found
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(normalize(array), expected)
+
+
+def test_large_values_do_not_hide_one_that_is_not_finite():
+    array = np.full((4, 2), np.finfo(np.float32).max, np.float32)
+    array[1, 0] = np.nan
+    with pytest.raises(DataError, match=re.escape("1 of 4 rows")):
+        as_vectors(array)

@@ -196,7 +196,10 @@ class Adapter(ABC):
         if self.gate is not None and side == "query":
             weight = weight * self.gate.weights(array)[:, None]
         frozen = self._frozen(array, side)
-        return normalize(frozen + weight * (mapped - frozen))
+        blend = mapped - frozen
+        blend *= weight
+        blend += frozen
+        return normalize(blend, out=blend)
 
     def scaled(self, strength: float) -> Self:
         """Give a copy that applies more or less of what was learned; the arrays are shared.

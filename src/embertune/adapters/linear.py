@@ -249,7 +249,9 @@ class LinearAdapter(Adapter):
         return self.learned_
 
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
-        return normalize(vectors + self._learned().residual(vectors, side))
+        mapped = self._learned().residual(vectors, side)
+        mapped += vectors
+        return normalize(mapped, out=mapped)
 
     def _check(self, pulls: Sequence[float]) -> None:
         problems = [
@@ -286,7 +288,7 @@ class _Learned:
         return self.inner[side]
 
     def residual(self, vectors: Vectors, side: str) -> Vectors:
-        """Give ``x W`` of embeddings (n, d)."""
+        """Give ``x W`` of embeddings (n, d), a new array."""
         inside = vectors if self.basis is None else vectors @ self.basis
         inside = inside @ self.inner[side] if self.inner[side].ndim == 2 else inside * self.inner[side]
         return np.asarray(inside if self.basis is None else inside @ self.basis.T)

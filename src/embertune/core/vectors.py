@@ -13,6 +13,9 @@ __all__ = ["Vectors", "as_vectors", "normalize"]
 
 Vectors = npt.NDArray[np.float32]
 
+# Half a MiB, so that what was read to measure rows is still in a core's cache when they are scaled.
+_BLOCK_CELLS = 2**17
+
 
 def as_vectors(values: Any, name: str = "vectors") -> Vectors:
     """Check embeddings and give them as a contiguous float32 matrix.
@@ -40,9 +43,9 @@ def as_vectors(values: Any, name: str = "vectors") -> Vectors:
         ) from None
     if array.ndim != 2:
         raise DataError(f"The {name} have shape {np.shape(values)}. Expected two dimensions, (n, d): one row per text.")
-    # A sum is finite when every term is, so the common case costs one pass and no mask.
-    with np.errstate(invalid="ignore"):  # infinity minus infinity is NaN, which is not finite either
-        total = array.sum(dtype=np.float64)
+    # A sum of squares is finite when every term is: one pass by BLAS and no mask in the common case.
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is looked at below
+        total = np.vdot(array, array)
     if not np.isfinite(total):
         bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
         if len(bad):
@@ -53,25 +56,36 @@ def as_vectors(values: Any, name: str = "vectors") -> Vectors:
     return array
 
 
-def normalize(vectors: Vectors) -> Vectors:
+def normalize(vectors: Vectors, *, out: Vectors | None = None) -> Vectors:
     """Scale every row to length 1; a row of zeros stays zero.
 
     Args:
         vectors: (n, d).
+        out: Where to write (n, d), which may be `vectors` itself; None: a new array.
 
     Returns:
-        A new array (n, d).
+        `out`, or a new array (n, d).
 
     Example:
         >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist()
         [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
+    scaled = np.empty(vectors.shape, dtype=np.float32) if out is None else out
+    size = max(1, _BLOCK_CELLS // max(1, vectors.shape[1]))
     with np.errstate(over="ignore"):
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-    lengths = np.sqrt(squares.astype(np.float64))
+        for start in range(0, len(vectors), size):
+            rows = slice(start, start + size)
+            np.divide(vectors[rows], _lengths(vectors[rows])[:, None], out=scaled[rows], casting="same_kind")
+    return scaled
+
+
+def _lengths(vectors: Vectors) -> Vectors:
+    """Give the length of every row (n,), 1 for a row of zeros."""
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    lengths = np.sqrt(squares)
     # Squares of tiny or huge values leave the range of float32; few rows are like that, so only those are summed again.
     extreme = np.flatnonzero((squares < 1e-30) | (squares > 1e30))
     if len(extreme):
-        lengths[extreme] = np.linalg.norm(vectors[extreme].astype(np.float64), axis=1)
-    lengths[lengths == 0] = 1
-    return np.asarray(vectors / lengths[:, None].astype(vectors.dtype), dtype=np.float32)
+        exact = np.linalg.norm(vectors[extreme].astype(np.float64), axis=1)
+        lengths[extreme] = np.where(exact == 0, 1, exact)
+    return np.asarray(lengths)
