@@ -85,23 +85,10 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
         The choice.
     """
     everything = pool.training(np.arange(len(pool.queries)))
-    # Of vectors alone, without labels, so every fold may share it; finding it is as dear as a fit.
-    basis = _basis(everything, config.search_rank)
     tried = settings_of(config, rank=config.search_rank, steps=config.search_steps, seed=seed)
     table = DevTable(pool, tried, config.metric, seed)
-    fits: list[dict[int, LinearAdapter]] = []
-    for at, (fit_rows, dev_rows) in enumerate(folds):
-        progress("choose on dev", at, len(folds) + 1)
-        training = pool.training(fit_rows)
-        # After one fold dev tells too little to drop anything; the weakest pulls, which take longest, go first.
-        paths = [tried.pulls] * len(tried.makers) if at < 2 else tried.still(table.weights())
-        table.start(fit_rows, dev_rows)
-        fits.append({})
-        for kind, (maker, pulls) in enumerate(zip(tried.makers, paths, strict=True)):
-            for level, fitted in enumerate(maker.fit_path(training, pulls, basis=basis)):
-                table.judge(fitted, tried.row(kind, level), dev_rows)
-                fits[-1][tried.row(kind, level)] = fitted
-    progress("fit on train and dev", len(folds), len(folds) + 1)
+    # Of vectors alone, without labels, so every fold may share it; finding it is as dear as a fit.
+    fits = _try_all(pool, folds, tried, table, _basis(everything, config.search_rank), progress)
     trials = Trials(pool, folds, fits, config)
     weights, reasons = weigh(trials, table, tried)
     is_gated, gate_reasons = weigh_gate(trials, weights)
@@ -125,6 +112,26 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
         note=table.noise(),
         reasons=tuple(reason for reason in (*reasons, *gate_reasons, offsets.reason) if reason),
     )
+
+
+def _try_all(
+    pool: Pool, folds: Sequence[Fold], tried: Settings, table: DevTable, basis: Vectors | None, progress: Progress
+) -> list[dict[int, LinearAdapter]]:
+    """Fit every setting on every fold and judge it; give the fitted adapters by row of the table."""
+    fits: list[dict[int, LinearAdapter]] = []
+    for at, (fit_rows, dev_rows) in enumerate(folds):
+        progress("choose on dev", at, len(folds) + 1)
+        training = pool.training(fit_rows)
+        # After one fold dev tells too little to drop anything; the weakest pulls, which take longest, go first.
+        paths = [tried.pulls] * len(tried.makers) if at < 2 else tried.still(table.weights())
+        table.start(fit_rows, dev_rows)
+        fits.append({})
+        for kind, (maker, pulls) in enumerate(zip(tried.makers, paths, strict=True)):
+            for level, fitted in enumerate(maker.fit_path(training, pulls, basis=basis)):
+                table.judge(fitted, tried.row(kind, level), dev_rows)
+                fits[-1][tried.row(kind, level)] = fitted
+    progress("fit on train and dev", len(folds), len(folds) + 1)
+    return fits
 
 
 def _offsets(trials: Trials, weights: npt.NDArray[np.float64], is_gated: bool) -> Offsets:

@@ -117,7 +117,7 @@ def weigh_scores(scores: npt.NDArray[np.float64], among: npt.NDArray[np.bool_]) 
     Example:
         >>> scores = np.array([[1.0, 0.0, 1.0, 0.0], [1.0, 1.0, 0.0, 1.0]])
         >>> weigh_scores(scores, np.array([True, True])).round(2).tolist()
-        [0.48, 0.52]
+        [0.49, 0.51]
     """
     counted = scores[among]
     behind = counted[counted.mean(axis=1).argmax()] - counted
