@@ -19,7 +19,7 @@ def test_every_problem_is_named_at_once():
 def test_unknown_keyword_is_an_error():
     with pytest.raises(
         ConfigError,
-        match=re.escape("There is no setting temprature. The settings are: side, maps, offsets, gate, pulls,"),
+        match=re.escape("There is no setting temprature. The settings are: side, adapter, maps, offsets, gate, pulls,"),
     ):
         TuneConfig.of_effort("fast", temprature=0.1)
     with pytest.raises(ConfigError, match=re.escape("effort must be one of fast, normal, thorough, got 'slow'")):

@@ -126,6 +126,14 @@ class Adapter(ABC):
         """Dimension of the embeddings it takes; None takes any."""
 
     @property
+    def wants_corpus(self) -> bool:
+        """Whether `fit` learns from documents that no query asks for: `tune` then gives it the whole corpus.
+
+        Where it does not, such documents had better be left out: as negatives they are only ever pushed away.
+        """
+        return False
+
+    @property
     def output_dimension(self) -> int | None:
         """Dimension of the embeddings it gives; None gives what it takes."""
         return self.dimension

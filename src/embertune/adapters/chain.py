@@ -49,6 +49,11 @@ class Chain(Adapter):
     links_: Sequence[Adapter]
 
     @property
+    def wants_corpus(self) -> bool:
+        """Whether any link does."""
+        return any(link.wants_corpus for link in self.adapters)
+
+    @property
     def side(self) -> str:
         """Which sides change: "query", "document", "both" or "none"."""
         sides = [side for side in ("query", "document") if self.changes(side)]

@@ -99,6 +99,11 @@ class DocumentAdapter(Adapter):
     offsets_: Vectors
 
     @property
+    def wants_corpus(self) -> bool:
+        """True: documents that no query asks for are learned from, too."""
+        return True
+
+    @property
     def dimension(self) -> int | None:
         """Dimension of the embeddings it was fitted on."""
         return int(self._anchors().shape[1])

@@ -78,6 +78,11 @@ class TruncationAdapter(Adapter):
     losses_: tuple[float, ...] = ()
 
     @property
+    def wants_corpus(self) -> bool:
+        """True: documents that no query asks for are learned from, too."""
+        return True
+
+    @property
     def matrix(self) -> Vectors:
         """P (d, k): a row times this, scaled to length 1, is the reduced embedding."""
         if not hasattr(self, "matrix_"):

@@ -61,6 +61,11 @@ class WhiteningAdapter(Adapter):
     matrix_: Vectors
 
     @property
+    def wants_corpus(self) -> bool:
+        """True: documents that no query asks for are learned from, too."""
+        return True
+
+    @property
     def matrix(self) -> Vectors:
         """``C^(-power / 2)`` (d, d)."""
         if not hasattr(self, "matrix_"):

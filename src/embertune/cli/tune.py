@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from embertune.cli.console import Console, emit
+from embertune.cli.families import make_adapter
 from embertune.cli.options import column_options, encoder_options, json_option, make_encoder, read_dataset
 from embertune.encoders.base import Encoder
 
@@ -24,6 +26,12 @@ __all__ = ["command"]
 )  # fmt: skip
 @click.option("--side", type=click.Choice(["query", "both", "auto"]), default="query", show_default=True,
               help="Adapt queries alone (stored vectors stay), stored documents too, or these if it pays.")  # fmt: skip
+@click.option(
+    "--adapter", metavar="TYPE",
+    help="Fit this family in place of linear maps: document, mlp, orthogonal, truncation or whitening.",
+)  # fmt: skip
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="A parameter of --adapter, such as hidden=2048 or learning_rate=1e-3; repeatable.")  # fmt: skip
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True,
               help="How hard to search.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed for everything random.")
@@ -39,6 +47,8 @@ def command(
     foreign: str | None,
     foreign_encoder: str | None,
     columns: tuple[str, ...],
+    adapter: str | None,
+    settings: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -52,6 +62,9 @@ def command(
 
     console = Console()
     check_output(out)
+    family = make_adapter(adapter, settings)
+    if family is not None and click.get_current_context().get_parameter_source("side") is ParameterSource.DEFAULT:
+        options["side"] = None
     other = _foreign_encoder(foreign_encoder, options["encoder_name"])
     encoder = make_encoder(options)
     dataset = read_dataset(data, columns, console.progress)
@@ -64,7 +77,7 @@ def command(
         )
     for one, datasets in work:
         console.expect(one, *datasets)
-    result = tune(dataset, encoder, foreign=away, progress=console.progress, **options)
+    result = tune(dataset, encoder, adapter=family, foreign=away, progress=console.progress, **options)
     folder = result.save(out)
     emit(result, result.record, as_json=as_json)
     for one, _ in work:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from embertune.adapters.artifact import check_target
+from embertune.adapters.base import Adapter
 from embertune.core.progress import Progress, silent
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
@@ -29,6 +30,7 @@ from embertune.recipes.plan import Plan, Trial, inner_folds, make_plan
 from embertune.recipes.record import Experiment, Seconds, make_record
 from embertune.recipes.result import Result
 from embertune.training.config import TuneConfig
+from embertune.training.given import choose_given
 from embertune.training.pool import Pool
 from embertune.training.selection import Choice, choose
 
@@ -50,6 +52,7 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
     *,
     split: SplitMethod | Split | None = None,
     side: str | None = None,
+    adapter: Adapter | None = None,
     effort: str | TuneConfig = "normal",
     seed: int = 0,
     strict: bool = False,
@@ -70,6 +73,7 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
             "given" (the data's own), a `Split`, or None: the given one where there is one, else by query.
         side: "query" adapts queries alone, which is the default; "both" also maps stored documents, without embedding
             again; "auto" does so if dev says that it pays.
+        adapter: Fit this instead of linear maps: one of another family, such as `embertune.MLPAdapter()`, or your own.
         effort: "fast", "normal", "thorough", or a `TuneConfig`.
         seed: The one seed of everything random, 0 or more.
         strict: Refuse data in which a query and a near-copy of it stand on both sides of the split; equal texts are
@@ -95,7 +99,7 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
         True
     """
     started = time.perf_counter()
-    config = _config(effort, side)
+    config = _config(effort, side, adapter)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     loaded = _without_adapter(load_encoder(encoder))
     plan = make_plan(dataset, split, seed=seed)
@@ -159,9 +163,14 @@ def _other_seeds(
     return tuple(found)
 
 
-def _config(effort: str | TuneConfig, side: str | None) -> TuneConfig:
+def _config(effort: str | TuneConfig, side: str | None, adapter: Adapter | None) -> TuneConfig:
+    if adapter is not None and side is not None:
+        raise ConfigError(f"side is {side!r}, but this adapter has its own: {adapter!r}. Leave side out.")
+    given = {name: value for name, value in (("side", side), ("adapter", adapter)) if value is not None}
     if not isinstance(effort, TuneConfig):
-        return TuneConfig.of_effort(effort, **({} if side is None else {"side": side}))
+        return TuneConfig.of_effort(effort, **given)
+    if adapter is not None:
+        return replace(effort, adapter=adapter)
     if side not in (None, effort.side):
         raise ConfigError(f"side is {side!r} and TuneConfig.side is {effort.side!r}. Say it once, in the TuneConfig.")
     return effort
@@ -207,4 +216,7 @@ def _choose(trial: Trial, encoded: Encoded, plan: Plan, config: TuneConfig, seed
         encoded.documents,
         Judgments.from_qrels(trial.pool.qrels, ids, encoded.document_ids),
     )
-    return choose(pool, inner_folds(trial, plan.method, config, seed=seed), config, seed=seed, progress=progress)
+    cut = inner_folds(trial, plan.method, config, seed=seed)
+    if config.adapter is not None:
+        return choose_given(pool, cut, config.adapter, config, seed=seed, progress=progress)
+    return choose(pool, cut, config, seed=seed, progress=progress)

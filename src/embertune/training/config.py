@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from embertune.adapters.base import Adapter
 from embertune.errors import ConfigError
 from embertune.evaluation.metrics import parse_metric
 
@@ -24,6 +25,10 @@ class TuneConfig:
 
     side: Literal["query", "both", "auto"] = "query"
     """Which embeddings are adapted: the queries alone, or the stored documents too; "auto": these if dev says so."""
+
+    adapter: Adapter | None = None
+    """An adapter of another family, or of your own, to be fitted instead of the linear maps; `side` and what follows
+    down to `search_steps` are then its own affair."""
 
     maps: tuple[Literal["separate", "shared", "shared-then-query"], ...] = ("shared", "separate")
     """With side="both" or "auto": which maps of both sides are tried, beside those of the query side alone."""

@@ -106,13 +106,9 @@ def fit_offsets(pool: Pool, before: Adapter, offsets: Offsets) -> DocumentAdapte
 
 def _training(pool: Pool, rows: Rows, before: Adapter) -> TrainingPairs:
     """Give mapped queries and all of the mapped corpus: documents without queries are competitors."""
-    place = np.full(len(pool.queries), -1, dtype=np.intp)
-    place[rows] = np.arange(len(rows))
-    pairs = pool.judgments.pairs
-    pairs = pairs[place[pairs[:, 0]] >= 0]
-    local = np.column_stack([place[pairs[:, 0]], pairs[:, 1]])
-    queries = before.transform(pool.queries[rows], "query")
-    return TrainingPairs(queries, before.transform(pool.documents, "document"), local[np.lexsort(local.T[::-1])])
+    training = pool.training(rows, whole_corpus=True)
+    mapped = before.transform(training.queries, "query"), before.transform(training.documents, "document")
+    return TrainingPairs(*mapped, training.pairs)
 
 
 def _moved(pool: Pool, rows: Rows, before: Adapter) -> list[npt.NDArray[np.float32]]:

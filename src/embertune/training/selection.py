@@ -86,7 +86,7 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
     """
     everything = pool.training(np.arange(len(pool.queries)))
     tried = settings_of(config, rank=config.search_rank, steps=config.search_steps, seed=seed)
-    table = DevTable(pool, tried, config.metric, seed)
+    table = DevTable(pool, len(tried), config.metric, seed)
     # Of vectors alone, without labels, so every fold may share it; finding it is as dear as a fit.
     fits = _try_all(pool, folds, tried, table, _basis(everything, config.search_rank), progress)
     trials = Trials(pool, folds, fits, config)

@@ -11,7 +11,6 @@ from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.core.random import generator
 from embertune.training.pool import Pool, Rows
-from embertune.training.settings import Settings
 
 __all__ = ["TOLERATED_LOSS", "DevTable", "standard_errors", "weigh_scores"]
 
@@ -36,14 +35,14 @@ class DevTable:
 
     Args:
         pool: Whose queries are judged.
-        settings: The rows.
+        settings: How many rows there are, no adapter among them.
         metric: What is measured.
         seed: For the draw of random answers.
     """
 
-    def __init__(self, pool: Pool, settings: Settings, metric: str, seed: int) -> None:
+    def __init__(self, pool: Pool, settings: int, metric: str, seed: int) -> None:
         self._pool, self._metric = pool, metric
-        shape = (len(settings), len(pool.queries))
+        shape = (settings, len(pool.queries))
         self._scores, self._chance = np.full(shape, np.nan), np.full(shape, np.nan)
         self._random = generator(seed, "answers of other queries")
         self._unseen = np.zeros(len(pool.queries), dtype=bool)
