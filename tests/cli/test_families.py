@@ -20,7 +20,7 @@ def test_parameters_are_read_as_numbers_and_words():
 @pytest.mark.parametrize(
     ("family", "settings", "says"),
     [
-        ("forest", [], "There is no adapter of type 'forest'. The types are: document, linear, mlp, orthogonal, "),
+        ("forest", [], "There is no adapter of type 'forest'. The types are: document, "),
         ("identity", [], "There is no adapter of type 'identity'."),
         ("mlp", ["hiden=3"], "An adapter of type mlp has no parameter hiden. It has: side, hidden, batch_size, "),
         ("mlp", ["hidden"], "--set hidden is not NAME=VALUE. Type it as: --set hidden=VALUE"),
