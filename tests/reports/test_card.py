@@ -142,3 +142,17 @@ def test_a_name_cannot_open_a_tag_or_a_heading(record):
     card = model_card(record)
     assert "<script>" not in card
     assert "# x # &lt;script>alert(1)&lt;/script>: embedding adapter\n" in card
+
+
+def test_a_chain_is_told_step_by_step(record):
+    record["adapter"] = {
+        "type": "chain", "side": "both",
+        "adapters": ({"type": "linear", "rank": None, "pull": 0.1}, {"type": "document", "reach": 1.6}),
+    }  # fmt: skip
+    card = model_card(record)
+    said = (
+        "A linear map, `normalize(x + x @ W)`, and then offsets of documents that have training queries, applied after"
+    )
+    assert said in card
+    assert "Documents that are added later have no offset until it is tuned again." in card
+    assert "- Adapter: type chain, side both, adapters type linear, pull 0.1; then type document, reach 1.6" in card

@@ -9,7 +9,7 @@ from typing import Any
 
 from embertune.reports.record import Record
 from embertune.reports.tables import markdown_table
-from embertune.reports.words import count, encoder_name, params, score
+from embertune.reports.words import capital, count, encoder_name, params, score
 
 __all__ = ["model_card"]
 
@@ -104,6 +104,16 @@ def _front_matter(record: Record) -> str:
     return "\n".join(["---", *lines, "---"])
 
 
+_STEPS = {
+    "linear": "a linear map, `normalize(x + x @ W)`",
+    "document": "offsets of documents that have training queries",
+    "mlp": "a residual network",
+    "orthogonal": "a rotation",
+    "truncation": "a reduction to fewer dimensions",
+    "whitening": "a whitening map",
+}
+
+
 def _what(record: Record) -> str:
     adapter, encoder = record["adapter"], encoder_name(record["encoder"])
     if adapter["type"] == "identity":
@@ -116,13 +126,16 @@ def _what(record: Record) -> str:
         "document": "It changes document embeddings only: stored ones have to be transformed once, not embedded again.",
         "both": "It changes both sides: stored document embeddings have to be transformed once, not embedded again.",
     }
-    formula = "`normalize(x + x @ W)`" if adapter["type"] == "linear" else f"of type {adapter['type']}"
+    steps = adapter["adapters"] if adapter["type"] == "chain" else [adapter]
+    maps = capital(", and then ".join(_STEPS.get(step["type"], f"an adapter of type {step['type']}") for step in steps))
     prompts = [
         f"{side} prompt {json.dumps(record['encoder'][key], ensure_ascii=False)}"
         for side, key in (("query", "query_prompt"), ("document", "document_prompt"))
         if record["encoder"].get(key)
     ]
-    text = f"A {formula} map applied after the frozen encoder `{encoder}`. {sides.get(adapter['side'], '')}".strip()
+    text = f"{maps}, applied after the frozen encoder `{encoder}`. {sides.get(adapter['side'], '')}".strip()
+    if any(step["type"] == "document" for step in steps):
+        text += " Documents that are added later have no offset until it is tuned again."
     if adapter.get("gate"):
         text += " A gate gives queries unlike the training queries the frozen encoder's embedding back."
     return text + (f" The embeddings must be made with {' and '.join(prompts)}." if prompts else "")

@@ -142,6 +142,8 @@ def params(values: Mapping[str, Any]) -> str:
     Example:
         >>> params({"pull": 0.03, "side": "query"}), params({})
         ('pull 0.03, side query', 'no adapter')
+        >>> params({"adapters": [{"type": "linear", "rank": None}, {"type": "document"}]})
+        'adapters type linear; then type document'
     """
     return ", ".join(f"{name} {_setting(value)}" for name, value in values.items()) or "no adapter"
 
@@ -181,4 +183,6 @@ def clip(text: str, length: int) -> str:
 
 
 def _setting(value: Any) -> str:
+    if isinstance(value, list | tuple) and all(isinstance(link, Mapping) for link in value):
+        return "; then ".join(params({name: link[name] for name in link if link[name] is not None}) for link in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
