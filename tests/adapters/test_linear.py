@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from embertune.adapters import LinearAdapter
+from embertune.adapters import LinearAdapter, linear
 from embertune.adapters.base import check_pairs
 from embertune.core.vectors import normalize
 from embertune.errors import ConfigError, DataError, NotFittedError
@@ -211,3 +211,14 @@ def test_the_mean_of_low_rank_maps_keeps_their_basis():
     mean = LinearAdapter.mean_of(path, [0.5, 0.5])
     assert mean.tensors()["query"].shape == (3, 3)
     np.testing.assert_allclose(mean.coef_, (path[0].coef_ + path[1].coef_) / 2, atol=1e-6)
+
+
+def test_very_many_queries_are_compared_with_fewer_documents(monkeypatch):
+    queries, documents = rotated(n=600)
+    training = check_pairs(queries, documents)
+    assert len(LinearAdapter()._objective(training, None).candidates) == 600
+    monkeypatch.setattr(linear, "_MOST_CELLS", 600 * 550)
+    assert len(LinearAdapter()._objective(training, None).candidates) == 550
+    assert len(LinearAdapter(max_candidates=40)._objective(training, None).candidates) == 40
+    monkeypatch.setattr(linear, "_MOST_CELLS", 1)
+    assert len(LinearAdapter()._objective(training, None).candidates) == 512

@@ -30,3 +30,8 @@ def test_efforts_rise():
     fast, normal, thorough = (EFFORTS[name] for name in ("fast", "normal", "thorough"))
     assert fast.folds < normal.folds < thorough.folds
     assert len(normal.pulls) < len(thorough.pulls)
+
+
+def test_wide_embeddings_are_adapted_in_a_subspace_unless_a_rank_is_said():
+    assert [TuneConfig().rank_of(width) for width in (256, 512, 513, 1536)] == [None, None, 256, 256]
+    assert [TuneConfig(rank=64).rank_of(width) for width in (256, 1536)] == [64, 64]

@@ -19,6 +19,10 @@ from embertune.errors import ConfigError, DataError
 
 __all__ = ["LinearAdapter"]
 
+# Time and memory of a step grow with queries times candidates, so very many queries are compared with fewer.
+_MOST_CELLS = 2**25
+_FEWEST_CANDIDATES = 512
+
 Maps = Literal["separate", "shared", "shared-then-query"]
 
 
@@ -39,7 +43,8 @@ class LinearAdapter(Adapter):
         temperature: Of the softmax over cosines; scale = 1 / temperature.
         max_steps: The most L-BFGS steps.
         max_candidates: Each query is compared with at most this many documents, drawn at random
-            when there are more.
+            when there are more; more than 8192 queries with fewer, down to 512, so that time grows no faster than
+            their number.
         seed: For that draw.
 
     Attributes:
@@ -185,8 +190,9 @@ class LinearAdapter(Adapter):
     def _objective(self, training: TrainingPairs, basis: Vectors | None) -> InfoNCE:
         count = len(training.documents)
         candidates = np.arange(count)
-        if count > self.max_candidates:
-            drawn = generator(self.seed, "candidates").choice(count, self.max_candidates, replace=False)
+        most = min(self.max_candidates, max(_FEWEST_CANDIDATES, _MOST_CELLS // len(training.queries)))
+        if count > most:
+            drawn = generator(self.seed, "candidates").choice(count, most, replace=False)
             candidates = np.sort(drawn)
         return InfoNCE(
             queries=training.queries,

@@ -13,6 +13,9 @@ __all__ = ["EFFORTS", "Effort", "TuneConfig"]
 
 Effort = Literal["fast", "normal", "thorough"]
 
+# A full map of 1536 dimensions takes 6 times as long to fit, and 9 MiB, which is more than a query has time to read.
+_WIDE, _WIDE_RANK = 512, 256
+
 
 @dataclass(frozen=True, kw_only=True)
 class TuneConfig:
@@ -47,7 +50,8 @@ class TuneConfig:
     """Temperatures of the softmax over cosines that are tried (scale = 1 / temperature)."""
 
     rank: int | None = None
-    """The adapter that is saved is fitted within this many principal directions; None: all of space."""
+    """The adapter that is saved is fitted within this many principal directions; None: all of space, or of more than
+    512 dimensions 256 directions."""
 
     search_rank: int | None = 128
     """The adapters that are compared on dev are fitted within this many, which is several times quicker."""
@@ -112,6 +116,15 @@ class TuneConfig:
             problems += error.problems
         if problems:
             raise ConfigError(problems)
+
+    def rank_of(self, dimension: int) -> int | None:
+        """Give the rank of the adapter that is saved, for embeddings of a dimension; None is all of space.
+
+        Example:
+            >>> [TuneConfig().rank_of(384), TuneConfig().rank_of(1536), TuneConfig(rank=1536).rank_of(1536)]
+            [None, 256, 1536]
+        """
+        return _WIDE_RANK if self.rank is None and dimension > _WIDE else self.rank
 
     @classmethod
     def of_effort(cls, effort: str, **changes: Any) -> TuneConfig:

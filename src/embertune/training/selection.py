@@ -85,17 +85,19 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
         The choice.
     """
     everything = pool.training(np.arange(len(pool.queries)))
+    rank = config.rank_of(pool.queries.shape[1])
     tried = settings_of(config, rank=config.search_rank, steps=config.search_steps, seed=seed)
     table = DevTable(pool, len(tried), config.metric, seed)
-    # Of vectors alone, without labels, so every fold may share it; finding it is as dear as a fit.
-    fits = _try_all(pool, folds, tried, table, _basis(everything, config.search_rank), progress)
+    # Of vectors alone, without labels, so every fold may share them; finding them is as dear as a fit.
+    search_basis, basis = _bases(everything, config.search_rank, rank)
+    fits = _try_all(pool, folds, tried, table, search_basis, progress)
     trials = Trials(pool, folds, fits, config)
     weights, reasons = weigh(trials, table, tried)
     is_gated, gate_reasons = weigh_gate(trials, weights)
     offsets = Offsets((), (), (), (), "") if table.noise() else _offsets(trials, weights, is_gated)
     means = table.means()
-    final = settings_of(config, rank=config.rank, steps=config.max_steps, seed=seed)
-    adapter, heaviest = _fit(everything, weights, final)
+    final = settings_of(config, rank=rank, steps=config.max_steps, seed=seed)
+    adapter, heaviest = _fit(everything, weights, final, basis)
     if is_gated:
         adapter = adapter.gated(Gate.fit(everything.queries, seed=seed))
     if offsets.pays:
@@ -146,11 +148,11 @@ def _offsets(trials: Trials, weights: npt.NDArray[np.float64], is_gated: bool) -
 
 
 def _fit(
-    everything: TrainingPairs, weights: npt.NDArray[np.float64], settings: Settings
+    everything: TrainingPairs, weights: npt.NDArray[np.float64], settings: Settings, basis: Vectors | None
 ) -> tuple[Adapter, list[LinearAdapter]]:
     """Fit every setting that has weight on the whole pool; give the mean of the maps, and the path that weighs most."""
     paths = [
-        list(maker.fit_path(everything, pulls)) if pulls else []
+        list(maker.fit_path(everything, pulls, basis=basis)) if pulls else []
         for maker, pulls in zip(settings.makers, settings.still(weights), strict=True)
     ]
     fitted = [adapter for path in paths for adapter in path]
@@ -161,10 +163,14 @@ def _fit(
     return LinearAdapter.mean_of(fitted, shares), paths[int(counted.sum(axis=1).argmax())]
 
 
-def _basis(training: TrainingPairs, rank: int | None) -> Vectors | None:
-    if rank is None or rank >= training.queries.shape[1]:
-        return None
-    return principal_directions(training.queries, training.documents, rank)
+def _bases(training: TrainingPairs, *ranks: int | None) -> list[Vectors | None]:
+    """Give the principal directions for every rank, from one decomposition; None where that is all of space."""
+    cut = [None if rank is None or rank >= training.queries.shape[1] else rank for rank in ranks]
+    most = max((rank for rank in cut if rank is not None), default=None)
+    if most is None:
+        return [None for _ in cut]
+    widest = principal_directions(training.queries, training.documents, most)
+    return [None if rank is None else np.ascontiguousarray(widest[:, :rank]) for rank in cut]
 
 
 def _of_heaviest(

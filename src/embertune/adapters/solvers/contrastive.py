@@ -156,6 +156,7 @@ class InfoNCE:
         learns_documents = "document" in self.sides
         candidates, scale_c = documents[self.candidates], scale_d[self.candidates]
         by_c, shrink_c = np.zeros_like(candidates), np.zeros(len(candidates), dtype=np.float32)
+        scaled = candidates * scale_c[:, None]
         rest, rest_of_pairs = self._rest
         heat = np.float32(1 / self.temperature)
         total = 0.0
@@ -167,7 +168,8 @@ class InfoNCE:
             if rest is not None:
                 logits += rest[rows]
             logits *= scale
-            logits *= scale_c
+            if learns_documents:  # others have length 1
+                logits *= scale_c
             logits[masked] = -np.inf
             positives = documents[document]
             matched = np.einsum("ij,ij->i", block[local], positives)
@@ -177,7 +179,8 @@ class InfoNCE:
             loss, share, missing = softmax(logits, local, matched, len(self.pairs))
             logits[masked] = 0
             total += loss
-            by_q[rows] = (share * scale_c) @ candidates * scale
+            # Candidates are fewer than scores, so these are scaled.
+            by_q[rows] = share @ scaled * scale
             pulled = (missing * scale[local, 0] * scale_d[document])[:, None]
             add_rows(by_q, query, -pulled * positives)
             # d/du of 1 / |u| pulls every vector back by its own share of the score.
@@ -185,7 +188,7 @@ class InfoNCE:
             back -= np.bincount(local, weights=missing * matched, minlength=len(block)).astype(np.float32)
             by_q[rows] -= (back * scale_q[rows] ** 2)[:, None] * block
             if learns_documents:
-                by_c += (share * scale).T @ block * scale_c[:, None]
+                by_c += share.T @ (block * scale) * scale_c[:, None]
                 shrink_c += np.einsum("ij,ij->j", share, logits)
                 add_rows(by_d, document, -pulled * block[local])
                 add_rows(by_d, document, (missing * matched * scale_d[document] ** 2)[:, None] * positives)
@@ -205,6 +208,9 @@ def _map(inside: Vectors, outside: Vectors, inner: Vectors | None) -> tuple[Vect
 
     B is (r, r), its diagonal (r,), or None for zero.
     """
-    mapped = inside if inner is None else inside + (inside @ inner if inner.ndim == 2 else inside * inner)
+    if inner is None:
+        return inside, np.ones(len(inside), dtype=np.float32)
+    mapped = inside @ inner if inner.ndim == 2 else inside * inner
+    mapped += inside
     lengths = np.sqrt(np.einsum("ij,ij->i", mapped, mapped) + outside)
     return mapped, np.asarray(1 / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)

@@ -81,7 +81,8 @@ def softmax(logits: Rows, local: Positions, matched: Rows, pairs: int) -> tuple[
         (True, [[0.25, 0.25, 0.25]], [0.75])
     """
     top = np.maximum(logits.max(axis=1, initial=-np.inf), np.float32(-1e30))
-    share = np.exp(logits - top[:, None])
+    share = logits - top[:, None]
+    np.exp(share, out=share)
     sums = share.sum(axis=1)
     negatives = (np.log(np.maximum(sums, _TINY)) + top)[local]
     full = np.logaddexp(matched, negatives)
