@@ -125,3 +125,19 @@ def test_wrong_arguments_are_told():
     for k in (0, -1):
         with pytest.raises(ConfigError, match=re.escape(f"k must be at least 1, got {k}.")):
             top_k(np.ones((1, 3), np.float32), np.ones((1, 3), np.float32), k)
+
+
+@pytest.mark.parametrize(("scale", "k"), [(1.0, 1), (1.0, 10), (1.0, 32), (1e-25, 10), (1e18, 10)])
+def test_the_float32_filter_changes_neither_ranking_nor_scores(monkeypatch, scale, k):
+    """Near-copies, whose scores are closer than float32 products are right, and equal documents."""
+    rng = np.random.default_rng(3)
+    documents = rng.normal(size=(9000, 48)).astype(np.float32)
+    documents[1000:1200] = documents[0] + 1e-7 * rng.normal(size=(200, 48)).astype(np.float32)
+    documents[4090:4100] = documents[0]
+    documents[:, :24] *= np.float32(scale)
+    queries = np.concatenate([documents[:40], rng.normal(size=(40, 48)).astype(np.float32)])
+    found = search.top_k(queries, documents, k)
+    monkeypatch.setattr(search, "_MOST_FILTERED", 0)
+    expected = search.top_k(queries, documents, k)
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
