@@ -47,8 +47,15 @@ test: $(STAMP)-test  ## every test that needs no torch
 test-torch: $(STAMP)-torch  ## the tests that need torch
 	$(BIN)/python -m pytest -m torch
 
-benchmarks: $(STAMP)-test  ## measure on the shared data sets (half an hour)
+# The peers of the benchmark have an environment of their own: the package never depends on them.
+build/venv-peers/.installed: benchmarks/peers/requirements.txt | $(BIN)/python
+	$(BIN)/python -m venv build/venv-peers
+	build/venv-peers/bin/pip install --quiet --no-deps --requirement benchmarks/peers/requirements.txt
+	@touch $@
+
+benchmarks: $(STAMP)-test build/venv-peers/.installed  ## measure on the shared data sets, beside the peers (hours)
 	$(BIN)/python benchmarks/reach.py
+	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/aa_check.py
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/tables.py

@@ -10,9 +10,11 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+import peers_table
+from peers_table import ENCODERS
+
 HERE = Path(__file__).parent
 START, END = "<!-- benchmarks:start -->", "<!-- benchmarks:end -->"
-ENCODERS = {"minilm": "all-MiniLM-L6-v2", "static": "static (default)"}
 SPLITS = {"given": "given", "study": "unseen documents, the study's split", "by-document": "unseen documents"}
 
 
@@ -95,13 +97,15 @@ def rule_lines(report):
     return lines
 
 
-def page(reach, aa, rules):
+def page(reach, aa, rules, peers):
     parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
              "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
     if reach:
         parts += ["## Tuning the query side", "", "`python benchmarks/reach.py`. \"study\" is base → tuned of the "
                   "study before this project, on the rows of its own splits.", "",
                   *long_table(reach), ""]  # fmt: skip
+    if peers:
+        parts += ["## Beside the peers", "", *peers_table.lines(peers), ""]
     if aa:
         parts += ["## The judge, judged", "", "`python benchmarks/aa_check.py`", "", *aa_lines(aa), ""]
     if rules:
@@ -113,14 +117,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail if something would change")
     check = parser.parse_args().check
-    reach, aa, rules = (read(f"{name}.json") for name in ("reach", "aa", "selection_rules"))
+    reach, aa, rules, peers = (read(f"{name}.json") for name in ("reach", "aa", "selection_rules", "peers"))
     readme = HERE.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     head, rest = text.split(START)
     _, tail = rest.split(END)
     wanted = {
         readme: "\n".join([head + START, "", *short_table(reach), "", END + tail]),
-        HERE / "README.md": page(reach, aa, rules),
+        HERE / "README.md": page(reach, aa, rules, peers),
     }
     stale = [p for p, new in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != new]
     if check and stale:

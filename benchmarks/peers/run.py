@@ -73,10 +73,16 @@ def measure(peer, job, settings):
     np.random.seed(job.seed)  # noqa: NPY002 - the peers' own code draws from the global generators
     torch.manual_seed(job.seed)
     before = memory()[1]
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     adapted = module.fit(job, **known | settings)
-    seconds = time.perf_counter() - started
-    told = {"seconds": seconds, "peak_mib": memory()[0], "before_mib": before, "threads": torch.get_num_threads()}
+    seconds, cpu = time.perf_counter() - started, time.process_time() - busy
+    told = {
+        "seconds": seconds,
+        "cpu_seconds": cpu,
+        "peak_mib": memory()[0],
+        "before_mib": before,
+        "threads": torch.get_num_threads(),
+    }
     return adapted, told | {"chosen": adapted.chosen}
 
 

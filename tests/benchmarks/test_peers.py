@@ -14,10 +14,13 @@ from embertune.core.search import top_k
 from embertune.data.dataset import Dataset
 from embertune.encoders.encoded import encode_dataset
 from embertune.encoders.hashing import HashingEncoder
+from embertune.encoders.precomputed import PrecomputedEncoder
 from embertune.evaluation.evaluate import evaluate, evaluate_positions
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.retrieve import retrieve
 from embertune.recipes.plan import make_plan
+from embertune.recipes.tune import tune
+from embertune.training.config import TuneConfig
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 GROUP = ("tiny", "hashing", "by-query", 3)
@@ -63,7 +66,6 @@ def peers(tmp_path, monkeypatch):
     runner = tmp_path / "runner.py"
     runner.write_text(RUNNER)
     monkeypatch.setattr(module, "RUNNER", runner)
-    monkeypatch.setattr(module, "BUILD", tmp_path / "build")
     return module
 
 
@@ -143,9 +145,9 @@ def test_vectors_given_back_as_they_are_score_as_the_judge_scores_base(peers, da
     for peer in ("base", "triplet-notebook"):
         assert rows[peer]["scores"]["all"] == {name: round(mean, 5) for name, mean in expected.means.items()}
         assert rows[peer]["delta"]["all"] == {"mean": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
-        kept = np.load(tmp_path / "build" / "peers" / f"tiny--hashing--by-query--3--{peer}.npz")
+        kept = np.load(tmp_path / "peers" / "tiny--hashing--by-query--3.npz")
         assert tuple(kept["query_ids"]) == expected.query_ids
-        np.testing.assert_array_equal(kept["ndcg@10"], expected.scores["ndcg@10"])
+        np.testing.assert_array_equal(kept[peer], expected.scores["ndcg@10"].astype(np.float32))
     row = rows["triplet-notebook"]
     assert row["n"] == {"all": 24, "seen": len(trial.seen), "unseen": 24 - len(trial.seen)}
     assert (row["seconds"], row["peak_mib"], row["fingerprint"]) == (1.235, 10.0, data.fingerprint)
@@ -163,12 +165,68 @@ def test_moved_documents_are_judged_too(peers, data, encoded, tmp_path):
     assert row["delta"]["all"]["mean"] < 0
 
 
-def test_a_row_that_is_there_is_not_run_again(peers, data, encoded, tmp_path):
+def test_a_row_that_is_there_is_not_run_again_unless_asked(peers, data, encoded, tmp_path):
     for _ in range(2):
         rows = run(peers, tmp_path, data, encoded, ["base", "triplet-notebook"])
     run(peers, tmp_path, data, encoded, ["search-adaptor", "triplet-notebook"])
     assert (tmp_path / "runner.log").read_text().split() == ["triplet-notebook", "search-adaptor"]
     assert list(rows) == ["base", "triplet-notebook"]
+    chosen = options(peers, tmp_path, ["triplet-notebook"])
+    chosen.again = True
+    peers.measure_split(GROUP, data, encoded, peers.Table(chosen.results), chosen)
+    assert (tmp_path / "runner.log").read_text().split()[2:] == ["triplet-notebook"]
+
+
+def test_every_method_but_bm25_is_told_how_far_it_is_behind_the_first(peers, data, encoded, tmp_path):
+    rows = run(peers, tmp_path, data, encoded, ["base", "bm25", "nudge-n"])
+    assert "behind" not in rows["bm25"]
+    found = rows["nudge-n"]["behind"]["all"]
+    scores = {peer: row["scores"]["all"]["ndcg@10"] for peer, row in rows.items()}
+    assert found["first"] == "base"
+    assert found["mean"] == pytest.approx(scores["base"] - scores["nudge-n"], abs=2e-5)
+    assert (found["low"], found["high"]) == pytest.approx(
+        [-rows["nudge-n"]["delta"]["all"][end] for end in ("high", "low")], abs=0.01
+    )
+    assert rows["base"]["behind"]["all"] == {"first": "base", "mean": 0.0, "low": 0.0, "high": 0.0}
+    # A later method takes its place among those that are there.
+    rows = run(peers, tmp_path, data, encoded, ["triplet-notebook"])
+    assert rows["triplet-notebook"]["behind"]["all"]["first"] == "base"
+
+
+@pytest.mark.parametrize(("peer", "side"), [("embertune-fast", "query"), ("embertune-auto", "auto")])
+def test_our_rows_are_what_tune_trains_on_the_same_split(peers, data, encoded, tmp_path, peer, side):
+    chosen = options(peers, tmp_path, [peer])
+    chosen.set = ["folds=2", "search_steps=4", "max_steps=5", "pulls=[0.1, 0.01]"]
+    peers.measure_split(GROUP, data, encoded, peers.Table(chosen.results), chosen)
+    (row,) = json.loads(chosen.results.read_text())
+    ids = {"corpus_ids": np.array(encoded.document_ids), "query_ids": np.array(encoded.query_ids)}
+    np.savez(tmp_path / "vectors.npz", corpus=encoded.documents, queries=encoded.queries, **ids)
+    effort = {"embertune-fast": "fast", "embertune-auto": "normal"}[peer]
+    settings = {"folds": 2, "search_steps": 4, "max_steps": 5, "pulls": [0.1, 0.01], "seeds": 1, "side": side}
+    config = TuneConfig.of_effort(effort, **settings)
+    result = tune(data, PrecomputedEncoder(tmp_path / "vectors.npz"), split="by-query", effort=config, seed=GROUP[3])
+    record = result.record
+    assert row["scores"]["all"]["ndcg@10"] == pytest.approx(record["tuned"]["ndcg@10"], abs=1e-5)
+    assert row["delta"]["all"]["mean"] == pytest.approx(record["delta"]["ndcg@10"]["mean"], abs=1e-5)
+    assert row["delta"]["all"]["mean"] > 0.1
+    assert row["verdict"] == result.verdict.code
+    assert row["fingerprint"] == record["data"]["fingerprint"]
+    assert (row["chosen"]["adapter"], row["chosen"]["side"]) == (
+        record["candidate"]["type"],
+        record["candidate"]["side"],
+    )
+    assert row["chosen"]["side"] == {"query": "query", "auto": "both"}[side]
+    assert 0 < row["before_mib"] <= row["peak_mib"]
+    assert min(row["seconds"], row["cpu_seconds"]) > 0
+
+
+def test_our_row_tells_its_error(peers, data, encoded, tmp_path):
+    chosen = options(peers, tmp_path, ["embertune"])
+    chosen.set = ["folds=1"]
+    peers.measure_split(GROUP, data, encoded, peers.Table(chosen.results), chosen)
+    (row,) = json.loads(chosen.results.read_text())
+    assert row["error"] == "ConfigError: Invalid configuration:\n- folds must be at least 2, got 1"
+    assert "behind" not in row
 
 
 @pytest.mark.parametrize(
@@ -203,8 +261,11 @@ def test_a_trial_with_other_settings_does_not_touch_the_table():
     assert done.stderr.startswith("--set makes other rows than the table's.")
 
 
-def test_the_two_files_name_the_same_peers(peers, job_module):
-    assert tuple(load(FOLDER / "peers" / "run.py", "runner_of_peers").PEERS) == peers.PEERS
+def test_the_files_name_the_same_methods(peers, job_module, monkeypatch):
+    runner = load(FOLDER / "peers" / "run.py", "runner_of_peers")
+    assert tuple(runner.PEERS) == peers.PEERS
+    monkeypatch.setitem(sys.modules, "run", runner)
+    assert tuple(load(FOLDER / "peers" / "ours.py", "runner_of_ours").OURS) == peers.OURS
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="VmHWM is told by Linux only")
