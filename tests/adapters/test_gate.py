@@ -81,7 +81,7 @@ def test_an_impossible_strength_is_refused(strength):
 
 
 def test_one_query_makes_no_gate():
-    with pytest.raises(DataError, match=re.escape("A gate was asked for from 1 queries")):
+    with pytest.raises(DataError, match=re.escape("A gate was asked for from 1 different queries")):
         Gate.fit(directions(1, 0))
 
 
@@ -97,3 +97,22 @@ def test_a_query_weighs_the_same_alone_and_among_thousands():
     alone = [gate.weights(many[at : at + 1])[0] for at in (0, 1023, 1024, 2999)]
     np.testing.assert_allclose(gate.weights(many)[[0, 1023, 1024, 2999]], alone, atol=1e-5)
     assert gate.weights(many[:0]).shape == (0,)
+
+
+def test_queries_asked_several_times_do_not_close_it_for_themselves():
+    queries = np.repeat(directions(30, 0), 4, axis=0)
+    gate = Gate.fit(queries)
+    assert gate.queries.shape == (30, 16)
+    assert (gate.weights(queries) > 0.99).mean() > 0.85
+    pair = Gate.fit([[1, 0], [1, 1e-4]])
+    np.testing.assert_allclose(pair.weights([[1, 0], [1, 1e-4]]), 1, atol=1e-3)
+
+
+def test_a_gate_of_another_dimension_is_refused():
+    with pytest.raises(DataError, match=re.escape("This gate was fitted on queries of 2 dimensions, and this adapter")):
+        fitted().gated(Gate.fit(np.eye(2)))
+
+
+def test_no_neighbour_is_refused():
+    with pytest.raises(DataError, match=re.escape("neighbours must be at least 1, got 0")):
+        Gate.fit(directions(5, 0), neighbours=0)

@@ -136,3 +136,8 @@ def test_of_a_large_pool_only_enough_queries_are_judged():
 def test_folds_by_query_where_documents_cannot_be_kept_apart():
     trial, _ = _trial({"train": 60, "dev": 20, "test": 30}, 2)
     assert len(inner_folds(trial, "by-document", TuneConfig(folds=5), seed=0)) == 5
+
+
+def test_a_small_pool_has_fewer_folds_of_two_queries_or_more():
+    _, folds = _trial({"train": 8, "dev": 1, "test": 12}, folds=10)
+    assert [len(dev) for _, dev in folds] == [3, 2, 2, 2]

@@ -203,7 +203,7 @@ def test_auto_moves_documents_where_that_pays_and_says_why():
     assert pays.reasons[0].startswith("Documents are mapped, too: on dev, maps of both sides score +0.")
     stays = choose(pool_of(), quarters(80), config, seed=0)
     assert not stays.adapter.changes("document")
-    assert stays.reasons[0].startswith("Documents stay as they are: on dev, maps of both sides score ")
+    assert stays.reasons[0].startswith("There is no map of documents: on dev, maps of both sides score ")
 
 
 def test_auto_that_leaves_documents_be_is_the_choice_of_the_query_side():
@@ -251,3 +251,11 @@ def test_there_is_no_gate_where_it_would_cost_what_was_gained():
     assert choice.adapter.changes("query")
     assert choice.adapter.gate is None
     assert choice.reasons[-1].startswith("There is no gate for queries unlike the training queries: on dev, ")
+
+
+def test_perfect_labels_are_not_called_random_where_folds_hold_one_query():
+    pool = pool_of(20, 32)
+    answers = Pool(pool.documents[:20], pool.documents, pool.judgments)
+    folds = [(np.delete(np.arange(20), at), np.array([at])) for at in range(20)]
+    choice = choose(answers, folds, TuneConfig(folds=20, pulls=(1.0,)), seed=0)
+    assert not choice.note

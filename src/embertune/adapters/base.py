@@ -230,7 +230,16 @@ class Adapter(ABC):
         return self._with(strength=float(strength))
 
     def gated(self, gate: Gate | None) -> Self:
-        """Give a copy with a gate, or with none; the arrays are shared."""
+        """Give a copy with a gate, or with none; the arrays are shared.
+
+        Raises:
+            DataError: The gate was fitted on queries of another dimension.
+        """
+        if gate is not None and self.dimension not in (None, gate.queries.shape[1]):
+            raise DataError(
+                f"This gate was fitted on queries of {gate.queries.shape[1]} dimensions, and this adapter takes "
+                f"{self.dimension}. Fit it on the adapter's own queries: Gate.fit(queries)"
+            )
         return self._with(gate=gate)
 
     def _with(self, **changes: Any) -> Self:

@@ -21,7 +21,7 @@ class Chain(Adapter):
 
     The adapters that are passed in are not changed: `fit` fits copies, `links_`. Adapters that are fitted already
     can be chained without `fit`. Each link keeps its own strength and gate; the chain's strength
-    multiplies those of its links, and its gate leads back to the whole chain at strength 0.
+    blends what all links give together with what they give at strength 0, and its gate leads back to that.
 
     Args:
         adapters: In the order in which they are applied.
@@ -128,13 +128,6 @@ class Chain(Adapter):
         chain = cls(links)
         chain._links()
         return chain
-
-    def transform(self, vectors: Any, side: Side = "query") -> Vectors:
-        """Map embeddings through every link; see `Adapter.transform`."""
-        if self.strength == 1:
-            return super().transform(vectors, side)
-        links = [link.scaled(self.strength * link.strength) for link in self._links()]
-        return self._with(links_=links, strength=1.0).transform(vectors, side)
 
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
         for link in self._links():

@@ -19,6 +19,9 @@ __all__ = ["Gate"]
 _MOST_KEPT = 2048
 _BLOCK = 1024
 
+# A ramp that is steeper would tell apart what rounding makes of one cosine.
+_NARROWEST = 1e-3
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -59,10 +62,13 @@ class Gate:
         Raises:
             DataError: Fewer than two queries, or shares that do not rise.
         """
-        rows = normalize(as_vectors(queries, "queries"))
+        # A query asked twice would find itself when it is left out.
+        rows = np.unique(normalize(as_vectors(queries, "queries")), axis=0)
+        if neighbours < 1:
+            raise DataError(f"neighbours must be at least 1, got {neighbours}")
         if len(rows) < 2 or not 0 <= closed <= opened <= 1:
             raise DataError(
-                f"A gate was asked for from {len(rows)} queries with shares {closed} and {opened}. "
+                f"A gate was asked for from {len(rows)} different queries with shares {closed} and {opened}. "
                 "Expected two queries or more, and 0 <= closed <= opened <= 1."
             )
         if len(rows) > _MOST_KEPT:
@@ -72,14 +78,14 @@ class Gate:
         # The nearest of all is the query itself.
         near = cosines[:, 1:].mean(axis=1)
         low, high = (float(value) for value in np.quantile(near, [closed, opened]))
-        return cls(rows, low, high, count)
+        return cls(rows, min(low, high - _NARROWEST), high, count)
 
     def weights(self, queries: Any) -> npt.NDArray[np.float32]:
         """Weigh queries (n, d) -> (n,)."""
         rows = normalize(as_vectors(queries, "queries"))
         near = np.zeros(len(rows), dtype=np.float32)
         for start in range(0, len(rows), _BLOCK):
-            # A ramp moves no more than a cosine does, so float32 is enough; a ranking needs float64, see `top_k`.
+            # A ramp is a thousandth wide or more, so float32 is enough; a ranking needs float64, see `top_k`.
             cosines = rows[start : start + _BLOCK] @ self.queries.T
             every = np.arange(len(cosines))
             for _ in range(self.neighbours):  # few; argmax reads a row ten times faster than np.partition does

@@ -212,7 +212,7 @@ class LinearAdapter(Adapter):
 
     def changes(self, side: Side) -> bool:
         """Tell whether this side is mapped."""
-        return side == "query" or self.side == "both"
+        return side in self.learned_.inner if hasattr(self, "learned_") else side == "query" or self.side == "both"
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Give W per side, "query" and, with side="both", "document": (d, d), or (d,) if diagonal.

@@ -146,11 +146,12 @@ def inner_folds(trial: Trial, method: SplitMethod, config: TuneConfig, *, seed: 
     if method == "given":
         method = "by-query" if len(trial.seen) * 2 >= len(trial.test.queries) else "by-document"
     draw = int(generator(seed, "folds").integers(2**31))
+    count = max(2, min(config.folds, len(place) // 2))
     try:
-        cut = folds(trial.pool, config.folds, method, seed=draw)
+        cut = folds(trial.pool, count, method, seed=draw)
     except SplitError:
         # Too few groups of documents to keep apart; by query there are always enough.
-        cut = folds(trial.pool, config.folds, "by-query", seed=draw)
+        cut = folds(trial.pool, count, "by-query", seed=draw)
     # So many queries tell settings apart as well as all would.
     enough = -(-config.large_dev * len(cut) // len(place))
     return [(_rows(fit, place), _rows(dev, place)[: config.large_dev]) for fit, dev in cut[:enough]]

@@ -86,6 +86,7 @@ class TuneConfig:
                 ("search_steps", 1),
                 ("max_candidates", 1),
                 ("folds", 2),
+                ("large_dev", 1),
                 ("seeds", 1),
             )
             if getattr(self, name) < least

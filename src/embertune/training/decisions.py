@@ -75,7 +75,7 @@ def weigh(trials: Trials, table: DevTable, settings: Settings) -> tuple[npt.NDAr
     compared = f"on dev, maps of both sides score {mean:+.3f} over a map of queries alone, with an error of {error:.3f}"
     if mean > _DOCUMENTS_LEAD * error:
         return both, (f"Documents are mapped, too: {compared}.",)
-    return alone, (f"Documents stay as they are: {compared}.",)
+    return alone, (f"There is no map of documents: {compared}.",)
 
 
 def weigh_gate(trials: Trials, weights: npt.NDArray[np.float64]) -> tuple[bool, tuple[str, ...]]:

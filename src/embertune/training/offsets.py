@@ -14,7 +14,7 @@ from embertune.core.search import top_k
 from embertune.evaluation.metrics import parse_metric
 from embertune.training.decisions import Trials
 from embertune.training.pool import Pool, Rows
-from embertune.training.table import TOLERATED_LOSS, standard_errors, weigh_scores
+from embertune.training.table import is_harmless, standard_errors, weigh_scores
 
 __all__ = ["Offsets", "fit_offsets", "weigh_offsets"]
 
@@ -51,7 +51,7 @@ class Offsets:
 def weigh_offsets(trials: Trials, maps: Sequence[Adapter]) -> Offsets:
     """Weigh how far documents move, by folds, on top of the map of each fold.
 
-    A reach under which queries on documents that do not move lose more than .005 on dev is not counted: documents
+    A reach under which queries on documents that do not move lose on dev is not counted (see `is_harmless`): documents
     that move come to stand before those that do not. The rest is weighed as maps are.
 
     Args:
@@ -77,17 +77,25 @@ def weigh_offsets(trials: Trials, maps: Sequence[Adapter]) -> Offsets:
         return Offsets((), (), (), (), "")
     scores, seen = scores[:, judged], seen[judged]
     unseen = scores[:, ~seen].mean(axis=1) if (~seen).any() else np.full(len(scores), np.nan)
-    harmless = ~(unseen < unseen[0] - TOLERATED_LOSS)
-    weights = weigh_scores(scores, harmless)
-    lead = (weights @ scores - scores[0])[None]
-    mean, error = float(lead.mean()), float(standard_errors(lead)[0])
-    compared = f"on dev that scores {mean:+.3f}, with an error of {error:.3f}"
-    if mean > _LEAD * error:
-        reason = f"Documents that have training queries move toward them: {compared}."
-    else:
-        weights, reason = np.eye(len(weights))[0], f"No document moves toward its training queries: {compared}."
+    weights, reason = _decide(scores, is_harmless(scores[:, ~seen]))
     dev = scores.mean(axis=1)
     return Offsets((0.0, *REACHES), tuple(dev.tolist()), tuple(unseen.tolist()), tuple(weights.tolist()), reason)
+
+
+def _decide(scores: npt.NDArray[np.float64], harmless: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.float64], str]:
+    stay, no = np.eye(len(scores))[0], "No document moves toward its training queries:"
+    if not harmless[1:].any():
+        return stay, f"{no} however far they move, on dev queries on other documents lose."
+    weights = weigh_scores(scores, harmless)
+    moving = np.where(np.arange(len(weights)) > 0, weights, 0)
+    if not moving.any():
+        return stay, f"{no} on dev that scores less than to stay."
+    lead = (moving / moving.sum() @ scores - scores[0])[None]
+    mean, error = float(lead.mean()), float(standard_errors(lead)[0])
+    compared = f"on dev that scores {mean:+.3f}, with an error of {error:.3f}"
+    if mean <= _LEAD * error:
+        return stay, f"{no} {compared}."
+    return weights, f"Documents that have training queries move toward them: {compared}."
 
 
 def fit_offsets(pool: Pool, before: Adapter, offsets: Offsets) -> DocumentAdapter:

@@ -12,7 +12,7 @@ from embertune.adapters.identity import IdentityAdapter
 from embertune.core.random import generator
 from embertune.training.pool import Pool, Rows
 
-__all__ = ["TOLERATED_LOSS", "DevTable", "standard_errors", "weigh_scores"]
+__all__ = ["TOLERATED_LOSS", "DevTable", "is_harmless", "standard_errors", "weigh_scores"]
 
 # Dev is noisy: the differences between good settings are as large as its error. Measured on 37 splits of five sets
 # (docs/experiments.md, 2026-11-21), the mean of all maps so weighted gains more than the map of any one setting, and
@@ -56,7 +56,9 @@ class DevTable:
         """Score some queries under an adapter, with their own answers and with those of others."""
         ranked = self._pool.rank(adapter, queries, self._metric)
         self._scores[row, queries] = self._pool.judge(ranked, queries, self._metric)
-        self._chance[row, queries] = self._pool.judge(ranked, self._random.permutation(queries), self._metric)
+        count = len(self._pool.queries)
+        others = (queries + self._random.integers(1, max(count, 2), len(queries))) % count
+        self._chance[row, queries] = self._pool.judge(ranked, others, self._metric)
 
     def weights(self, among: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
         """Weigh the settings by how far each trails the best; one that was dropped on the way has none.
@@ -70,11 +72,7 @@ class DevTable:
 
     def harmless(self) -> npt.NDArray[np.bool_]:
         """Mark the settings under which queries on documents without training queries keep what they have."""
-        if self._unseen.sum() < _FEWEST_UNSEEN:
-            return np.ones(len(self._scores), dtype=bool)
-        loss = (self._scores[0] - self._scores)[:, self._unseen & ~np.isnan(self._scores[0])]
-        # A setting that was dropped on the way is NaN: it has no weight, harmful or not.
-        return np.asarray(~(loss.mean(axis=1) > np.maximum(TOLERATED_LOSS, standard_errors(loss))))
+        return is_harmless(self._scores[:, self._unseen & ~np.isnan(self._scores[0])])
 
     def choice(self, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """Weigh the settings, and take no adapter alone if it outweighs all others, or if nothing is to be gained."""
@@ -101,6 +99,24 @@ class DevTable:
             f"score {own:.3f} ({self._metric}, frozen encoder), and no adapter changes that. Check that queries "
             "and documents were paired by the right ids."
         )
+
+
+def is_harmless(unseen: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Mark the settings under which queries on documents without training queries keep what the first one gives them.
+
+    Args:
+        unseen: (settings, queries) scores of such queries; fewer than 30 tell nothing.
+
+    Example:
+        >>> scores = np.array([[0.5] * 40, [0.51] * 40, [0.4] * 40])
+        >>> is_harmless(scores).tolist()
+        [True, True, False]
+    """
+    if unseen.shape[1] < _FEWEST_UNSEEN:
+        return np.ones(len(unseen), dtype=bool)
+    loss = unseen[0] - unseen
+    # A setting that was dropped on the way is NaN: it has no weight, harmful or not.
+    return np.asarray(~(loss.mean(axis=1) > np.maximum(TOLERATED_LOSS, standard_errors(loss))))
 
 
 def weigh_scores(scores: npt.NDArray[np.float64], among: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
