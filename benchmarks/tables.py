@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 import peers_table
+import speed_table
 from peers_table import ENCODERS
 
 HERE = Path(__file__).parent
@@ -97,7 +98,7 @@ def rule_lines(report):
     return lines
 
 
-def page(reach, aa, rules, peers):
+def page(reach, aa, rules, peers, speed):
     parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
              "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
     if reach:
@@ -110,6 +111,8 @@ def page(reach, aa, rules, peers):
         parts += ["## The judge, judged", "", "`python benchmarks/aa_check.py`", "", *aa_lines(aa), ""]
     if rules:
         parts += ["## How dev should choose", "", "`python benchmarks/selection_rules.py`", "", *rule_lines(rules), ""]
+    if any(speed):
+        parts += ["## Speed", "", *speed_table.lines(*speed)]
     return "\n".join(parts)
 
 
@@ -118,13 +121,14 @@ def main():
     parser.add_argument("--check", action="store_true", help="change nothing; fail if something would change")
     check = parser.parse_args().check
     reach, aa, rules, peers = (read(f"{name}.json") for name in ("reach", "aa", "selection_rules", "peers"))
+    speed = read("transform.json"), read("growth.json")
     readme = HERE.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     head, rest = text.split(START)
     _, tail = rest.split(END)
     wanted = {
         readme: "\n".join([head + START, "", *short_table(reach), "", END + tail]),
-        HERE / "README.md": page(reach, aa, rules, peers),
+        HERE / "README.md": page(reach, aa, rules, peers, speed),
     }
     stale = [p for p, new in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != new]
     if check and stale:

@@ -1,0 +1,39 @@
+"""The section on speed of benchmarks/README.md, from transform.json and growth.json."""
+
+
+def lines(transform, growth):
+    """Give its lines; either may be missing."""
+    found = []
+    if transform:
+        found += [
+            "`python benchmarks/transform.py`: `transform` of large batches, as a share of the rate of a float32 "
+            "matrix product by a full map, timed in turn; a map of low rank does less and may come out above. A single "
+            "query: median microseconds, plain, behind a gate of 2048 queries, and of the bare product by a full map.",
+            "",
+            "| threads | dimensions | rank | share of product | GFLOP/s of product | query | gated | bare product |",
+            "|--:|--:|--:|--:|--:|--:|--:|--:|",
+        ]
+        found += [
+            f"| {row['threads']} | {row['dimension']} | {row['rank'] or 'full'} | {row['of_product']:.0%} | "
+            f"{row['product_gflops']:.0f} | {row['single_us'][0]:.0f} | {row['gated_us'][0]:.0f} | "
+            f"{row['product_us'][0]:.0f} |"
+            for row in transform
+        ]
+        found.append("")
+    if growth:
+        found += [
+            '`python benchmarks/growth.py`: fitting and choosing, effort="normal", on made-up vectors in memory-mapped '
+            "files; memory is beyond these. Other work ran on the machine: compare seconds with the product's rate, "
+            "before and after.",
+            "",
+            "| pairs | documents | width | threads | seconds | CPU s | solver | search | subspace | MiB | GFLOP/s |",
+            "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        ]
+        found += [
+            f"| {row['pairs']:,} | {row['documents']:,} | {row['dimension']} | {row['threads']} | "
+            f"{row['seconds']:.1f} | {row['cpu']:.1f} | {row['parts']['solver']:.1f} | {row['parts']['search']:.1f} | "
+            f"{row['parts']['subspace']:.1f} | {row['mib']:.0f} | {row['gflops'][0]:.0f}, {row['gflops'][1]:.0f} |"
+            for row in growth
+        ]
+        found.append("")
+    return found
