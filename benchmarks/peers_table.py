@@ -85,13 +85,14 @@ def _summary(table):
         if "scores" in row:
             found[key[4]][key[:4]] = row
     failed = sum("error" in row for row in table.values())
-    every = set(found["base"])
+    every = {key[:4] for key in table}
     parts = [*_SUMMARY.format(rows=len(every)).splitlines(), "",
              "| method | rows | change | embertune-auto there | first or level: all | seen | unseen | worst change | "
              f"worse than base by > {_HARM} | CPU s, median | most | peak MiB |",
              "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]  # fmt: skip
     parts += [_summary_line(name, found[name], found["embertune-auto"]) for name in METHODS if found[name]]
     parts += ["", *_verdicts(found, every)]
+    parts += ["", *(line for name in OURS for line in _behind(name, found[name]))]
     if failed:
         told = "1 row failed; its block says" if failed == 1 else f"{failed} rows failed; their blocks say"
         parts += ["", f"{told} how."]
@@ -149,6 +150,18 @@ def _verdicts(found, every):
     return [" ".join(parts)] if parts else []
 
 
+def _behind(name, rows):
+    """Name every row and group in which one of ours is behind the first, by more than chance."""
+    late = []
+    for key, row in sorted(rows.items()):
+        # Where no document is seen, unseen is all.
+        groups = GROUPS if row["n"]["seen"] else ("all",)
+        for group in (group for group in groups if _counts(row, group) and not _level(row, group)):
+            lag = row["behind"][group]
+            late.append(f"  * {' '.join(map(str, key))}, {group}: {lag['mean']:.3f} behind {lag['first']}")
+    return [f"* {name} is behind the first on (set, encoder, split, seed, queries):", *late] if late else []
+
+
 def _ahead_of_all(found, key, row):
     others = [rows[key]["scores"]["all"]["ndcg@10"] for name, rows in found.items() if name != "bm25" and key in rows]
     return row["scores"]["all"]["ndcg@10"] > max(others)
@@ -160,18 +173,20 @@ def _coverage(blocks):
              "| data | " + " | ".join(f"{name}, {split}" for name in ENCODERS.values() for split in SPLITS) + " |",
              "|---|" + "--:|" * (len(ENCODERS) * len(SPLITS))]  # fmt: skip
     for name in SETS:
-        cells = [
-            len(blocks.get((name, encoder, split), {}).get("base", ())) for encoder in ENCODERS for split in SPLITS
-        ]
+        cells = [_seeds(blocks.get((name, encoder, split), {})) for encoder in ENCODERS for split in SPLITS]
         parts.append(_line([name, *(cell or "not run" for cell in cells)]))
     return [*parts, "", *_left_out(blocks)]
+
+
+def _seeds(methods):
+    return len({row["seed"] for rows in methods.values() for row in rows})
 
 
 def _left_out(blocks):
     """Say which methods some of these rows are without."""
     there = defaultdict(list)
     for method in METHODS:
-        where = [key for key, found in sorted(blocks.items()) if len(found.get(method, ())) == len(found["base"])]
+        where = [key for key, found in sorted(blocks.items()) if len(found.get(method, ())) == _seeds(found)]
         if len(where) < len(blocks):
             there[tuple(" ".join(key) for key in where)].append(method)
     told = {where: f"with every seed on {', '.join(where)} only" if where else "not run" for where in there}
@@ -180,15 +195,15 @@ def _left_out(blocks):
 
 def _block(key, methods):
     name, encoder, split = key
-    base = methods["base"]
-    counts = {group: {row["n"][group] for row in base} for group in GROUPS}
-    told = ", ".join(f"{_span(counts[group])} {label}" for group, label in
-                     (("all", "test queries"), ("seen", "of them on seen documents")))  # fmt: skip
-    seeds = f", mean of {len(base)} splits" if len(base) > 1 else ""
-    parts = [f"### {name} · {ENCODERS[encoder]} · {split}", "", f"{told}{seeds}.", "",
+    judged = [row["n"] for rows in methods.values() for row in rows if "n" in row]
+    counts = (_span({n[group] for n in judged}) for group in GROUPS[:2])
+    told = "{} test queries, {} of them on seen documents".format(*counts)
+    seeds = _seeds(methods)
+    told += f", mean of {seeds} splits" if seeds > 1 else ""
+    parts = [f"### {name} · {ENCODERS[encoder]} · {split}", "", f"{told}.", "",
              "| method | nDCG@10 | change, 95 % interval | seen | unseen | recall@10 | MRR@10 | CPU s | peak MiB |",
              "|---|--:|---|--:|--:|--:|--:|--:|--:|"]  # fmt: skip
-    return parts + [_row(method, methods[method], len(base)) for method in METHODS if method in methods]
+    return parts + [_row(method, methods[method], seeds) for method in METHODS if method in methods]
 
 
 def _span(values):
