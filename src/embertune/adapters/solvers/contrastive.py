@@ -158,15 +158,12 @@ class InfoNCE:
         by_c, shrink_c = np.zeros_like(candidates), np.zeros(len(candidates), dtype=np.float32)
         scaled = candidates * scale_c[:, None]
         rest, rest_of_pairs = self._rest
-        heat = np.float32(1 / self.temperature)
-        total = 0.0
+        heat, total = np.float32(1 / self.temperature), 0.0
         for rows, span, masked in self._blocks:
             block, scale = queries[rows], scale_q[rows, None] * heat
             query, document = self.pairs[span].T
             local = query - rows.start
-            logits = block @ candidates.T
-            if rest is not None:
-                logits += rest[rows]
+            logits = _products(block, candidates, None if rest is None else rest[rows])
             logits *= scale
             if learns_documents:  # others have length 1
                 logits *= scale_c
@@ -201,6 +198,14 @@ class InfoNCE:
         """Cut the queries so that a block of scores holds at most four million cells."""
         shape = len(self.queries), len(self.documents)
         return list(blocks(self.pairs, self.candidates, shape, ignored=self.ignored, cells=_BLOCK_CELLS))
+
+
+def _products(rows: Vectors, others: Vectors, rest: Vectors | None) -> Vectors:
+    """Give dot products (b, c), with what they have outside the subspace."""
+    products = rows @ others.T
+    if rest is not None:
+        products += rest
+    return np.asarray(products)
 
 
 def _map(inside: Vectors, outside: Vectors, inner: Vectors | None) -> tuple[Vectors, Vectors]:
