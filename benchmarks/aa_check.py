@@ -1,6 +1,6 @@
 """Check the judge: on shuffled training labels nothing may ship, and intervals must cover the truth.
 
-    python benchmarks/aa_check.py [--data ../shared/data] [--count 200]
+    python benchmarks/aa_check.py [--data ../shared/data] [--count 200] [--side query]
 
 Each data set is drawn from a shared set: 3000 documents, 400 training queries whose answers are permuted, 150 test
 queries with their true answers. Real vectors (the embedded encoder), the whole of `tune`. The true difference of an
@@ -82,7 +82,9 @@ def differences(adapter, encoder, corpus, true, queries):
     vectors, documents = encoder.lookup(queries, "query"), encoder.lookup(corpus, "document")
     judgments = Judgments.from_qrels(true, queries, corpus)
     scores = [
-        evaluate_positions(judgments, top_k(a.transform(vectors), documents, 10)[0], METRIC)[METRIC]
+        evaluate_positions(judgments, top_k(a.transform(vectors), a.transform(documents, "document"), 10)[0], METRIC)[
+            METRIC
+        ]
         for a in (IdentityAdapter(), adapter)
     ]
     return scores[1] - scores[0]
@@ -98,11 +100,11 @@ def fitted(encoder, labels, train):
     )
 
 
-def check(whole, encoder, seed, share):
+def check(whole, encoder, seed, share, side):
     """Tune one shuffled data set, and hold its intervals against the truth."""
     data, true, train, test, rest = draw(whole, seed, share)
     corpus = list(data.corpus)
-    result = tune(data, encoder, split="given", effort=TuneConfig(seeds=1), seed=seed)
+    result = tune(data, encoder, split="given", effort=TuneConfig(seeds=1, side=side), seed=seed)
     row = {"set": whole.name, "seed": seed, "shuffled": share, "verdict": result.verdict.code, "adapters": {}}
     candidates = {"chosen": result.candidate, "shuffled": fitted(encoder, data.qrels, train),
                   "true labels": fitted(encoder, true, train)}  # fmt: skip
@@ -135,6 +137,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--side", default="query", choices=["query", "both", "auto"])
     args = parser.parse_args()
     if not args.data.is_dir():
         sys.exit(f"{args.data} is not there: this benchmark needs the shared retrieval sets.")
@@ -143,12 +146,13 @@ def main():
     rows, started = [], time.perf_counter()
     for seed, share in [(at, 1.0) for at in range(args.count)] + [(at, 0.5) for at in range(args.count // 2)]:
         name = SETS[seed % len(SETS)]
-        rows.append(check(loaded[name], encoders[name], seed, share))
+        rows.append(check(loaded[name], encoders[name], seed, share, args.side))
         print(f"{time.perf_counter() - started:6.0f} s {json.dumps(rows[-1])}", file=sys.stderr, flush=True)
     report = {"summary": summary(rows), "rows": rows}
     print(json.dumps(report["summary"], indent=1))
     if args.count >= 200:
-        (HERE / "results" / "aa.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        name = "aa.json" if args.side == "query" else f"aa-{args.side}.json"
+        (HERE / "results" / name).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
