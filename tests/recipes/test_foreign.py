@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from embertune.adapters.chain import Chain
+from embertune.adapters.gate import Gate
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.core.vectors import normalize
@@ -126,7 +128,18 @@ def test_mapped_documents_are_mapped_on_both_sides(learnable):
     hits = first == np.arange(40) % 30
     assert mixed.score(adapter, ["accuracy@1"], "accuracy@1")["accuracy@1"].tolist() == hits.astype(float).tolist()
     assert 0 < hits.mean() < 1
-    assert judge_foreign(mixed, adapter, ["mrr"], primary="mrr", seed=0).evidence()["gate"] == "never"
+
+    def gate(one):
+        return judge_foreign(mixed, one, ["mrr"], primary="mrr", seed=0).evidence()["gate"]
+
+    assert gate(adapter) == "never"
+    queries_alone = LinearAdapter(pull=0.3, max_steps=5).fit(*rng.normal(size=(2, 40, 12)))
+    gated = queries_alone.gated(Gate.fit(rng.normal(size=(9, 12))))
+    # A gate is found where it stands, be it a link of a chain that moves documents.
+    assert [gate(one) for one in (queries_alone, gated, Chain([queries_alone, adapter]), Chain([gated, adapter]))] == [
+        "no", "yes", "never", "yes",
+    ]  # fmt: skip
+    assert gate(Chain([Chain([gated]), adapter])) == "yes"
 
 
 def test_a_corpus_that_both_share_counts_once(learnable):

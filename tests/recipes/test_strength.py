@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from embertune.adapters import Chain, LinearAdapter, TruncationAdapter
 from embertune.adapters.identity import IdentityAdapter
+from embertune.core.vectors import normalize
 from embertune.recipes.strength import STRENGTHS
 from embertune.recipes.tune import tune
+from embertune.reports.captions import captions
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,30 @@ def test_foreign_queries_have_their_curve(toy, quick):
     )
     assert curve[0]["all"] == record["base"]["ndcg@10"]
     assert curve[-1]["all"] == record["tuned"]["ndcg@10"]
+
+
+def test_strength_0_of_one_that_reduces_is_its_plain_reduction(learnable, quick, toy):
+    foreign = toy(40, 20)
+    texts = {name: f"another {text}" for name, text in foreign.data.queries.items()}
+    encoder = learnable.encoder
+    encoder.vectors |= {texts[f"q{n}"]: vector for n, vector in enumerate(foreign.queries)}
+    others = replace(foreign.data, queries=texts, name="others")
+    given = Chain([TruncationAdapter(6, start="first", pull=0.01), LinearAdapter(pull=0.01)])
+    result = tune(learnable.data, encoder, effort=replace(quick, adapter=given), seed=3, foreign=others)
+    record = result.record
+    ids = [row["id"] for row in record["queries"]]
+    asked, documents = learnable.queries[[int(name[1:]) for name in ids]][:, :6], learnable.documents[:, :6]
+    cosines = asked.astype(np.float64) @ normalize(documents).astype(np.float64).T
+    answers = np.array([int(learnable.answer[name][1:]) for name in ids])
+    ranks = 1 + (np.argsort(-cosines, axis=1, kind="stable") == answers[:, None]).argmax(axis=1)
+    scores = np.where(ranks <= 10, 1 / np.log2(ranks + 1), 0)
+    first, last = record["strength"][0], record["strength"][-1]
+    assert first["all"] == pytest.approx(scores.mean(), abs=1e-9)
+    assert first["all"] != pytest.approx(record["base"]["ndcg@10"], abs=0.01)
+    assert first["foreign"] != pytest.approx(record["foreign"]["base"]["ndcg@10"], abs=0.001)
+    assert (last["all"], last["foreign"]) == (record["tuned"]["ndcg@10"], record["foreign"]["tuned"]["ndcg@10"])
+    assert record["candidate"]["output_dimension"] == 6
+    assert captions(record)["strength"].startswith("Strength 0 is the plain reduction, 1 is as trained.")
 
 
 def test_a_group_without_queries_is_none(learnable, quick):

@@ -59,6 +59,22 @@ def test_other_types_and_gates_are_named(record):
     assert "## Use it with numpy alone" not in model_card(record)
 
 
+def test_a_gate_of_a_link_is_named(record):
+    gate = {"low": 0.25, "high": 0.5, "neighbours": 3}
+    link = {"type": "linear", "strength": 1.0, "gate": None}
+    record["adapter"] = {"type": "chain", "side": "both", "adapters": [link, {"type": "document", "gate": None}]}
+    said = "A gate gives queries unlike the training queries the frozen encoder's embedding back."
+    assert said not in model_card(record)
+    record["adapter"]["adapters"][0] = link | {"gate": gate}
+    card = model_card(record)
+    assert said in card
+    assert "adapters type linear, strength 1, gate from cosine 0.250 to 0.500; then type document" in card
+    record["adapter"]["adapters"][0] = {"type": "chain", "adapters": [link | {"gate": gate}]}
+    card = model_card(record)
+    assert said in card
+    assert "A linear map, `normalize(x + x @ W)`, and then offsets of documents" in card
+
+
 def test_the_identity_says_so_first_and_its_code_changes_nothing(make_record, tmp_path, monkeypatch):
     card = model_card(make_record("no-gain"))
     body = card.split("---\n")[2]
@@ -123,6 +139,9 @@ def test_how_to_apply_less_of_it_and_what_that_gave(record, make_record):
     first, last = record["strength"][0]["all"], record["strength"][-1]["all"]
     assert f"On the test queries ndcg@10 was {first:.3f} at 0, " in card
     assert f", {last:.3f} at 1.\n" in card
+    assert "from 0 (the frozen encoder) to 1 (as trained)" in card
+    record["adapter"]["output_dimension"] = 64
+    assert "from 0 (the plain reduction) to 1 (as trained)" in model_card(record)
     del record["strength"]
     assert "--strength 0.5`.\n" in model_card(record)
     assert "scaled" not in model_card(make_record("no-gain"))

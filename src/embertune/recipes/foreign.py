@@ -31,6 +31,8 @@ from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import Scores
 from embertune.evaluation.statistics import bootstrap_interval
 from embertune.recipes.ranking import depth_of
+from embertune.recipes.result import describe
+from embertune.reports.words import parts
 
 __all__ = ["Foreign", "ForeignScores", "Mixed", "choose_foreign", "judge_foreign", "load_foreign"]
 
@@ -128,7 +130,8 @@ class ForeignScores:
         tuned: Metric -> (n,) scores under the adapter.
         primary: The metric that decides.
         interval: Of the mean change in it, 95 %.
-        gate: Whether the adapter has one: "yes", "no", or "never" for one that moves documents.
+        gate: Whether the adapter, or a link of it, has one: "yes", "no", or "never" for one without that moves
+            documents.
     """
 
     dataset: Dataset
@@ -175,7 +178,8 @@ def judge_foreign(mixed: Mixed, adapter: Adapter, metrics: Sequence[str], *, pri
     """
     base, tuned = (mixed.score(one, metrics, primary) for one in (IdentityAdapter(), adapter))
     interval = bootstrap_interval(tuned[primary] - base[primary], seed=seed)
-    gate = "never" if adapter.changes("document") else "no" if adapter.gate is None else "yes"
+    is_gated = any(part.get("gate") for part in parts(describe(adapter)))
+    gate = "yes" if is_gated else "never" if adapter.changes("document") else "no"
     return ForeignScores(mixed.dataset, base, tuned, primary, interval, gate)
 
 

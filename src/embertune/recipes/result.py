@@ -102,14 +102,19 @@ class Result:
 
 
 def describe(adapter: Adapter) -> dict[str, Any]:
-    """Give an adapter as a record names it: type, side, parameters, and its gate where it has one."""
+    """Give an adapter as a record names it: type, side, parameters; its gate, and a new dimension, where it has one.
+
+    The gates of a chain's links stand with the links, in "adapters".
+    """
     gate = adapter.gate
+    width = adapter.output_dimension
     told = {"low": gate.low, "high": gate.high, "neighbours": gate.neighbours} if gate else None
     return {
         "type": adapter.type,
         "side": getattr(adapter, "side", "none"),
         **adapter.to_config(),
         **({"gate": told} if told else {}),
+        **({"output_dimension": width} if width != adapter.dimension else {}),
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.evaluation.evaluate import Evaluation, evaluate_positions
 from embertune.evaluation.judgments import Judgments
@@ -18,7 +20,7 @@ from embertune.recipes.ranking import depth_of, rank
 __all__ = ["STRENGTHS", "strength_curve"]
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Where it is looked at, from the frozen encoder to what was trained."""
+"""Where it is looked at, from nothing of what was learned to all of it."""
 
 
 def strength_curve(
@@ -35,7 +37,8 @@ def strength_curve(
         contest: Who was fitted on, who is judged, and under what.
         judgments: Of the n test queries.
         metric: The one that decides.
-        ends: The test queries under the frozen encoder, which is strength 0, and under the candidate, strength 1.
+        ends: The test queries under the frozen encoder, which is strength 0 of adapters that keep the dimension, and
+            under the candidate, strength 1.
         theirs: Foreign queries under both, where there are any.
 
     Returns:
@@ -50,17 +53,22 @@ def strength_curve(
     rows = []
     for strength in STRENGTHS:
         others = None
-        if strength in (0, 1):
+        if _known(strength, adapters):
             own = ends[int(strength)].scores[metric]
-            if theirs is not None:
-                others = (theirs.base, theirs.tuned)[int(strength)][metric]
         else:
             ranked = rank(trials, [adapter.scaled(strength) for adapter in adapters], encoded, depth)
             own = evaluate_positions(judgments, ranked.positions, metric)[metric]
-            if contest.foreign is not None:
-                others = contest.foreign.score(contest.served.scaled(strength), [metric], metric)[metric]
+        if theirs is not None and _known(strength, [contest.served]):
+            others = (theirs.base, theirs.tuned)[int(strength)][metric]
+        elif contest.foreign is not None:
+            others = contest.foreign.score(contest.served.scaled(strength), [metric], metric)[metric]
         rows.append(_row(strength, own, seen, others))
     return rows
+
+
+def _known(strength: float, adapters: Sequence[Adapter]) -> bool:
+    """Whether the test has judged this already; one that reduces starts from a plain reduction instead."""
+    return strength == 1 or (strength == 0 and all(each.dimension == each.output_dimension for each in adapters))
 
 
 def _row(strength: float, own: Scores, seen: npt.NDArray[np.bool_], others: Scores | None) -> dict[str, Any]:

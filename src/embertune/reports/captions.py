@@ -80,7 +80,8 @@ def _strength(record: Record) -> str:
     if not rows:
         return ""
     path = ", ".join(score(row["all"]) for row in rows)
-    said = f"Strength 0 is the frozen encoder, 1 is as trained. {record['primary']} of all test queries: {path}"
+    start = "plain reduction" if (record.get("candidate") or {}).get("output_dimension") else "frozen encoder"
+    said = f"Strength 0 is the {start}, 1 is as trained. {record['primary']} of all test queries: {path}"
     best = max(rows, key=lambda row: row["all"])
     if best["all"] > rows[-1]["all"]:
         said += f", highest at {best['strength']:g}"

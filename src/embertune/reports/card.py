@@ -9,7 +9,7 @@ from typing import Any
 
 from embertune.reports.record import Record
 from embertune.reports.tables import markdown_table
-from embertune.reports.words import capital, count, encoder_name, params, score
+from embertune.reports.words import capital, count, encoder_name, params, parts, score
 
 __all__ = ["model_card"]
 
@@ -126,7 +126,7 @@ def _what(record: Record) -> str:
         "document": "It changes document embeddings only: stored ones have to be transformed once, not embedded again.",
         "both": "It changes both sides: stored document embeddings have to be transformed once, not embedded again.",
     }
-    steps = adapter["adapters"] if adapter["type"] == "chain" else [adapter]
+    steps = [part for part in parts(adapter) if part["type"] != "chain"]
     maps = capital(", and then ".join(_STEPS.get(step["type"], f"an adapter of type {step['type']}") for step in steps))
     prompts = [
         f"{side} prompt {json.dumps(record['encoder'][key], ensure_ascii=False)}"
@@ -136,7 +136,7 @@ def _what(record: Record) -> str:
     text = f"{maps}, applied after the frozen encoder `{encoder}`. {sides.get(adapter['side'], '')}".strip()
     if any(step["type"] == "document" for step in steps):
         text += " Documents that are added later have no offset until it is tuned again."
-    if adapter.get("gate"):
+    if any(part.get("gate") for part in parts(adapter)):
         text += " A gate gives queries unlike the training queries the frozen encoder's embedding back."
     return text + (f" The embeddings must be made with {' and '.join(prompts)}." if prompts else "")
 
@@ -180,8 +180,9 @@ def _with_embertune(record: Record) -> str:
 
 def _strength(record: Record) -> str:
     """Say how to apply less of it, and what that gave on the test queries."""
+    start = "plain reduction" if record["adapter"].get("output_dimension") else "frozen encoder"
     said = (
-        "To apply less of it, from 0 (the frozen encoder) to 1 (as trained): `adapter.scaled(0.5)`, or for a file of "
+        f"To apply less of it, from 0 (the {start}) to 1 (as trained): `adapter.scaled(0.5)`, or for a file of "
         "vectors `embertune transform --strength 0.5`."
     )
     rows = record.get("strength") or ()
@@ -214,9 +215,6 @@ def _limits(record: Record) -> str:
 def _made(record: Record) -> str:
     data, counts = record["data"], record["counts"]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    settings = {name: value for name, value in record["adapter"].items() if value is not None}
-    if gate := settings.get("gate"):
-        settings["gate"] = f"from cosine {gate['low']:.3f} to {gate['high']:.3f}"
     rows = [
         ("Data", f"{data['name']}, fingerprint `{data['fingerprint']}`"),
         (
@@ -224,7 +222,7 @@ def _made(record: Record) -> str:
             f"{counts['train']} train, {counts['dev']} dev, {counts['test']} test; {counts['documents']} documents",
         ),
         ("Split", f"{data['split'].get('method', 'unknown')}, seed {data['split'].get('seed', record['seed'])}"),
-        ("Adapter", params(settings)),
+        ("Adapter", params(_settings(record["adapter"]))),
         ("Seed", str(record["seed"])),
         ("Test split opened", str(record["test_opened"])),
         ("Versions", versions),
@@ -232,6 +230,16 @@ def _made(record: Record) -> str:
     ]
     facts = "\n".join(f"- {name}: {_line(value)}" for name, value in rows)
     return f"{facts}\n\nEverything measured, query by query, is in `record.json`."
+
+
+def _settings(adapter: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what is set, with every gate in words."""
+    settings = {name: value for name, value in adapter.items() if value is not None}
+    if gate := settings.get("gate"):
+        settings["gate"] = f"from cosine {gate['low']:.3f} to {gate['high']:.3f}"
+    if adapter["type"] == "chain":
+        settings["adapters"] = [_settings(link) for link in adapter["adapters"]]
+    return settings
 
 
 def _hub_name(spec: Mapping[str, Any]) -> str | None:

@@ -14,6 +14,7 @@ __all__ = [
     "encoder_name",
     "p_value",
     "params",
+    "parts",
     "percent",
     "queries",
     "score",
@@ -146,6 +147,18 @@ def params(values: Mapping[str, Any]) -> str:
         'adapters type linear; then type document'
     """
     return ", ".join(f"{name} {_setting(value)}" for name, value in values.items()) or "no adapter"
+
+
+def parts(adapter: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give an adapter, as a record describes it, and behind a chain every link of it.
+
+    Example:
+        >>> chain = {"type": "chain", "adapters": [{"type": "linear"}, {"type": "document"}]}
+        >>> [part["type"] for part in parts(chain)]
+        ['chain', 'linear', 'document']
+    """
+    links = adapter["adapters"] if adapter["type"] == "chain" else ()
+    return [adapter, *(part for link in links for part in parts(link))]
 
 
 def capital(text: str) -> str:
