@@ -97,7 +97,13 @@ def test_what_cannot_be_read_is_refused_before_anything_is_written(adapter, rows
     for source, side, error, message in [
         ("x.npy", "both", ConfigError, "side must be 'query' or 'document', got 'both'"),
         ("bad.npy", "query", DataError, "1 of the rows 14 to 19 hold NaN or infinite values (such as row 17)"),
-        ("none.npy", "query", EncoderError, "There is no file"),
+        ("none.npy", "query", EncoderError, "Write one with: np.save(FILE, X), where X has shape (n, d)"),
+        (
+            ".",
+            "query",
+            EncoderError,
+            f"Expected a file of vectors, such as {tmp_path}/vectors.npy",
+        ),
     ]:
         with pytest.raises(error, match=re.escape(message)):
             transform(adapter, tmp_path / source, tmp_path / "y.npy", side=side)

@@ -73,14 +73,14 @@ def read_tables(source: str) -> dict[Side, VectorTable]:
     )
 
 
-def _must_be_file(path: Path) -> None:
+def _must_be_file(path: Path, such: str = "vectors.npz", save: str = _SAVE) -> None:
     if path.is_file():
         return
     if path.is_dir():
-        raise EncoderError(f"{path} is a folder. Expected a file of vectors, such as {path / 'vectors.npz'}.")
+        raise EncoderError(f"{path} is a folder. Expected a file of vectors, such as {path / such}.")
     near = sorted(p.name for p in path.parent.glob("*") if p.suffix in (".npz", ".npy", ".parquet"))
     there = f"The folder {path.parent} has {', '.join(near[:3])}." if near else f"{path.parent} has no file of vectors."
-    raise EncoderError(f"There is no file {path}. {there} Write one with: {_SAVE}")
+    raise EncoderError(f"There is no file {path}. {there} Write one with: {save}")
 
 
 def _read_npz(path: Path) -> dict[Side, VectorTable]:
@@ -170,7 +170,7 @@ def load_array(path: Path) -> npt.NDArray[Any]:
     Raises:
         EncoderError: The file is missing, damaged, or not one array.
     """
-    _must_be_file(path)
+    _must_be_file(path, "vectors.npy", "np.save(FILE, X), where X has shape (n, d)")
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, EOFError, ValueError) as error:
