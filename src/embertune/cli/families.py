@@ -16,19 +16,21 @@ _NOT_BY_NAME = ("identity", "chain")
 
 
 def make_adapter(family: str | None, settings: Sequence[str]) -> Adapter | None:
-    """Make an unfitted adapter of a family.
+    """Make an unfitted adapter of a family, with parameters that it can be fitted with.
 
     Args:
         family: Its `type`; None for none.
         settings: NAME=VALUE; a value is read as JSON where it is JSON, else as a word.
 
     Raises:
-        ConfigError: The family or a parameter is unknown, or a setting is not NAME=VALUE.
+        ConfigError: The family or a parameter is unknown, a value is impossible, or a setting is not NAME=VALUE.
 
     Example:
         >>> make_adapter("mlp", ["hidden=2048", "side=both"]).get_params()["hidden"]
         2048
     """
+    from embertune.recipes.parameters import check_parameters
+
     if family is None:
         if settings:
             raise ConfigError(
@@ -51,7 +53,9 @@ def make_adapter(family: str | None, settings: Sequence[str]) -> Adapter | None:
             f"An adapter of type {family} has no parameter {', '.join(unknown)}. "
             f"It has: {', '.join(adapter_class.param_names())}."
         )
-    return adapter_class(**params)
+    adapter = adapter_class(**params)
+    check_parameters(adapter)
+    return adapter
 
 
 def _value(text: str) -> Any:

@@ -26,6 +26,7 @@ from embertune.evaluation.judgments import Judgments
 from embertune.recipes.contest import Contest
 from embertune.recipes.foreign import load_foreign
 from embertune.recipes.measure import mean_difference, measure
+from embertune.recipes.parameters import check_parameters
 from embertune.recipes.plan import Plan, Trial, inner_folds, make_plan
 from embertune.recipes.record import Experiment, Seconds, make_record
 from embertune.recipes.result import Result
@@ -164,6 +165,10 @@ def _other_seeds(
 
 
 def _config(effort: str | TuneConfig, side: str | None, adapter: Adapter | None) -> TuneConfig:
+    theirs = effort.adapter if isinstance(effort, TuneConfig) else None
+    for one in (adapter, theirs):
+        if one is not None:
+            check_parameters(one)
     if adapter is not None and side is not None:
         raise ConfigError(f"side is {side!r}, but this adapter has its own: {adapter!r}. Leave side out.")
     given = {name: value for name, value in (("side", side), ("adapter", adapter)) if value is not None}
