@@ -125,6 +125,19 @@ def test_foreign_queries_are_in_the_estimate_and_in_the_record(small, run, price
     assert (record["foreign"]["name"], record["foreign"]["n"], record["cost"]["texts"]) == ("tales", 12, 264)
 
 
+def test_columns_of_the_foreign_data_are_named_apart(small, run, fails):
+    path = small.folder / "tales.csv"
+    path.write_text("Frage,Baustein\n" + "".join(f"who is in tale {n},the hero of tale {n}\n" for n in range(12)))
+    foreign = ["--foreign", path, "--encoder", "hashing", "--out", small.folder / "new"]
+    fails(*small.tune(*foreign), says=['--foreign-columns "query=<your column>" --foreign-columns "document=<your'])
+    named = ["--foreign-columns", "query=Frage", "--foreign-columns", "document=Baustein"]
+    fails(*small.tune(*foreign, "--foreign-columns", "Frage"), says=["--foreign-columns takes ROLE=NAME", "'Frage'"])
+    fails(*small.tune(*named), says=["--foreign-columns was given without foreign data", "--foreign DATA"])
+    outcome = run(*small.tune(*foreign, *named, "--json"))
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["foreign"]["n"] == 12
+
+
 def test_foreign_vectors_from_a_file_are_of_the_model_that_is_named(small, run, fails):
     tales = _tales(small.folder)
     rng = np.random.default_rng(0)

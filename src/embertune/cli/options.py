@@ -11,7 +11,7 @@ import click
 from embertune.core.progress import Progress
 from embertune.data.dataset import Dataset
 from embertune.encoders.base import Encoder
-from embertune.errors import ConfigError
+from embertune.errors import ConfigError, DataError
 
 __all__ = ["column_options", "encoder_options", "json_option", "make_encoder", "read_dataset"]
 
@@ -66,21 +66,32 @@ def make_encoder(options: dict[str, Any]) -> Encoder:
     return load_encoder(source, **{key: value for key, value in named.items() if value is not None})
 
 
-def read_dataset(path: str, columns: tuple[str, ...], progress: Progress) -> Dataset:
+def read_dataset(path: str, columns: tuple[str, ...], progress: Progress, *, option: str = "--columns") -> Dataset:
     """Load the data set that a command was given.
 
+    Args:
+        path: A file or a folder.
+        columns: ROLE=NAME of columns.
+        progress: Told that it is read.
+        option: The option that `columns` came from, for messages.
+
     Raises:
-        ConfigError: A --columns is not ROLE=NAME.
+        ConfigError: A column is not ROLE=NAME.
         DataError: The data set cannot be read.
     """
     from embertune.data.io import load_dataset
 
     wrong = [column for column in columns if "=" not in column]
     if wrong:
-        raise ConfigError(f"--columns takes ROLE=NAME, such as query=question; found {', '.join(map(repr, wrong))}.")
+        raise ConfigError(f"{option} takes ROLE=NAME, such as query=question; found {', '.join(map(repr, wrong))}.")
     progress(f"read {Path(path).name}", 0)
     named: dict[str, list[str]] = {}
     for column in columns:
         role, _, name = column.partition("=")
         named.setdefault(role, []).append(name)
-    return load_dataset(path, columns=named or None)
+    try:
+        return load_dataset(path, columns=named or None)
+    except DataError as error:
+        if option == "--columns":
+            raise
+        raise DataError(str(error).replace("--columns ", f"{option} ")) from None

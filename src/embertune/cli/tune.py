@@ -11,6 +11,7 @@ from embertune.cli.console import Console, emit
 from embertune.cli.families import make_adapter
 from embertune.cli.options import column_options, encoder_options, json_option, make_encoder, read_dataset
 from embertune.encoders.base import Encoder
+from embertune.errors import ConfigError
 
 __all__ = ["command"]
 
@@ -28,7 +29,7 @@ __all__ = ["command"]
               help="Adapt queries alone (stored vectors stay), stored documents too, or these if it pays.")  # fmt: skip
 @click.option(
     "--adapter", metavar="TYPE",
-    help="Fit this family in place of linear maps: document, mlp, orthogonal, truncation or whitening.",
+    help="Fit this family in place of searching linear maps: document, linear, mlp, orthogonal, truncation, whitening.",
 )  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="A parameter of --adapter, such as hidden=2048 or learning_rate=1e-3; repeatable.")  # fmt: skip
@@ -39,6 +40,7 @@ __all__ = ["command"]
 @click.option("--foreign", metavar="DATA", help="Another data set, whose queries it is not for: what do they lose?")
 @click.option("--foreign-encoder", metavar="ENCODER",
               help="Whose vectors --foreign has, if --encoder cannot embed it: precomputed:FILE.npz.")  # fmt: skip
+@click.option("--foreign-columns", multiple=True, metavar="ROLE=NAME", help="As --columns, of --foreign.")
 @column_options
 @json_option
 def command(
@@ -62,13 +64,18 @@ def command(
 
     console = Console()
     check_output(out)
+    foreign_columns = options.pop("foreign_columns")
+    if foreign_columns and foreign is None:
+        raise ConfigError("--foreign-columns was given without foreign data. Name it, too: --foreign DATA")
     family = make_adapter(adapter, settings)
     if family is not None and click.get_current_context().get_parameter_source("side") is ParameterSource.DEFAULT:
         options["side"] = None
     other = _foreign_encoder(foreign_encoder, options["encoder_name"])
     encoder = make_encoder(options)
     dataset = read_dataset(data, columns, console.progress)
-    theirs = None if foreign is None else read_dataset(foreign, (), console.progress)
+    theirs = None
+    if foreign is not None:
+        theirs = read_dataset(foreign, foreign_columns, console.progress, option="--foreign-columns")
     away = load_foreign(theirs, other, dataset, encoder, seed=options["seed"])
     work = [(encoder, [dataset])]
     if away:
