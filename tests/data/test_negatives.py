@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from embertune.core.vectors import normalize
-from embertune.data.negatives import MiningConfig, Negatives, mine_hard_negatives, random_negatives
+from embertune.data.negatives import (
+    MiningConfig,
+    Negatives,
+    checked_pairs,
+    mine_hard_negatives,
+    random_negatives,
+)
 from embertune.errors import ConfigError, DataError
 
 
@@ -156,6 +162,88 @@ def test_mistakes_are_said():
         random_negatives([], 3, 1)
     with pytest.raises(ConfigError, match=re.escape("num_negatives must be at least 1, got 0")):
         random_negatives([(0, 0)], 3, 0)
+
+
+def test_triplets_are_of_queries_that_were_mined():
+    queries, documents, _ = problem()
+    mined = mine_hard_negatives(queries, documents, [(0, 0), (3, 1)], MiningConfig(relative_margin=None))
+    assert mined.triplets([(3, 1)]).tolist() == [[3, 1, negative] for negative in mined.documents[1]]
+    assert mined.triplets([]).shape == (0, 3)
+    message = (
+        "No negatives were sought for 3 queries of the pairs (first positions: 1, 2, 39). Give the pairs that they "
+        "were sought with."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        mined.triplets([(1, 1), (0, 0), (39, 1), (2, 0), (1, 4)])
+    with pytest.raises(DataError, match=re.escape("sought for 1 query of the pairs (first positions: -1). Give")):
+        mined.triplets([(-1, 0)])
+
+
+@pytest.mark.parametrize(
+    ("ignored", "says"),
+    [([(0, 14)], "query 0 and document 14"), ([(0, 3), (1, -1)], "query 1 and document -1"),
+     ([(-1, 0)], "query -1 and document 0"), ([(0, 1), (2, 0)], "query 2 and document 0")],
+)  # fmt: skip
+def test_ignored_pairs_that_point_nowhere_are_refused(ignored, says):
+    queries, documents, _ = problem(queries=2, documents=10)
+    message = f"Ignored pairs point at {says}, but there are 2 queries and 10 documents. Positions count from 0."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        mine_hard_negatives(queries, documents, [(0, 0), (1, 1)], ignored=ignored)
+    if ignored[-1] != (2, 0):  # how many queries there are is not known there
+        with pytest.raises(DataError, match=re.escape(f"Ignored pairs point at {says}, but there are 10 documents.")):
+            random_negatives([(0, 0), (1, 1)], 10, 2, ignored=ignored)
+
+
+def test_a_pool_that_points_nowhere_is_refused():
+    message = (
+        "The pool points at 4 documents that do not exist (first positions: 99, 100, -1), as there are 3 documents. "
+        "Positions count from 0."
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        random_negatives([(0, 0)], 3, 2, pool=[99, 1, 100, -1, 3])
+    for pool, found in (
+        (["d1", "d2"], "shape (2,) and begins with 'd1', 'd2'"),
+        ([0.5], "shape (1,) and begins with 0.5"),
+        ([[0, 1]], "shape (1, 2) and begins with [0, 1]"),
+    ):
+        with pytest.raises(DataError, match=re.escape(f"The pool has {found}. Expected positions of documents, whole")):
+            random_negatives([(0, 0)], 3, 2, pool=pool)
+    assert random_negatives([(0, 0)], 3, 2, pool=[]).documents.tolist() == [[-1, -1]]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "found"),
+    [
+        ([("q1", "d1")], "shape (1, 2) and begin with ['q1', 'd1']"),
+        ([("1", "2")], "shape (1, 2) and begin with ['1', '2']"),
+        ([(0, 0, 1)], "shape (1, 3) and begin with [0, 0, 1]"),
+        ([(0, 0, 1), (1, 1, 1)], "shape (2, 3) and begin with [0, 0, 1], [1, 1, 1]"),
+        ([0, 1, 1, 0], "shape (4,) and begin with 0, 1, 1"),
+        ([(0, 0.5)], "shape (1, 2) and begin with [0.0, 0.5]"),
+        ([(0, 0), (1,)], "shape (2,) and begin with (0, 0), (1,)"),
+        (7, "shape () and begin with 7"),
+    ],
+)
+def test_pairs_that_are_not_positions_are_refused(pairs, found):
+    message = (
+        f"pairs have {found}. Expected positions, whole numbers of shape (p, 2): a query and a document. "
+        "Type: [(0, 0), (1, 0)]"
+    )
+    eye = np.eye(3)
+    for action in (
+        lambda: checked_pairs(pairs, 3, 3),
+        lambda: mine_hard_negatives(eye, eye, pairs),
+        lambda: random_negatives(pairs, 3, 1),
+        lambda: random_negatives([(0, 0)], 3, 1).triplets(pairs),
+    ):
+        with pytest.raises(DataError, match=f"^The {re.escape(message)}$"):
+            action()
+    for action in (
+        lambda: mine_hard_negatives(eye, eye, [(0, 0)], ignored=pairs),
+        lambda: random_negatives([(0, 0)], 3, 1, ignored=pairs),
+    ):
+        with pytest.raises(DataError, match=f"^The ignored {re.escape(message)}$"):
+            action()
 
 
 class Rows:

@@ -101,8 +101,17 @@ class Negatives:
 
         Args:
             pairs: (p, 2) positions of a query and of one of its positives, in the order wanted.
+
+        Raises:
+            DataError: Not such positions, or negatives were not sought for one of the queries.
         """
-        rows = np.asarray(pairs, dtype=np.intp).reshape(-1, 2)
+        rows = _positions(pairs, "pairs")
+        strange = np.setdiff1d(rows[:, 0], self.queries)
+        if len(strange):
+            raise DataError(
+                f"No negatives were sought for {counted(len(strange), 'query', 'queries')} of the pairs (first "
+                f"positions: {', '.join(map(str, strange[:3]))}). Give the pairs that they were sought with."
+            )
         own = self.documents[np.searchsorted(self.queries, rows[:, 0])]
         width = self.documents.shape[1]
         flat = np.column_stack([np.repeat(rows, width, axis=0), own.ravel()])
@@ -136,7 +145,7 @@ def mine_hard_negatives(
         ignored: (k, 2) positions of a query and of a document never to take, such as what `false_negatives` finds.
 
     Raises:
-        DataError: Shapes do not fit, or there is no pair.
+        DataError: Shapes or positions do not fit, or there is no pair.
 
     Example:
         >>> documents = [[1, 0], [0.9, 0.4], [0.7, 0.7], [0, 1]]
@@ -147,7 +156,7 @@ def mine_hard_negatives(
     config = config or MiningConfig()
     left, right = normalize(as_vectors(queries, "queries")), normalize(as_vectors(documents, "documents"))
     known = checked_pairs(pairs, len(left), len(right))
-    never = np.empty((0, 2), dtype=np.intp) if ignored is None else np.asarray(ignored, dtype=np.intp).reshape(-1, 2)
+    never = _inside([] if ignored is None else ignored, "ignored pairs", len(left), len(right))
     if len(never):
         # A pair that is both is a positive.
         never = never[~np.isin(never @ [len(right), 1], known @ [len(right), 1])]
@@ -196,10 +205,10 @@ def random_negatives(
     if num_negatives < 1:
         raise ConfigError(f"num_negatives must be at least 1, got {num_negatives}")
     known = checked_pairs(pairs, None, documents)
+    sought = np.unique(known[:, 0])
     if ignored is not None:
-        known = np.unique(np.concatenate([known, np.asarray(ignored, dtype=np.intp).reshape(-1, 2)]), axis=0)
-    sought = np.unique(np.asarray(pairs, dtype=np.intp).reshape(-1, 2)[:, 0])
-    source = np.arange(documents) if pool is None else np.unique(np.asarray(pool, dtype=np.intp))
+        known = np.unique(np.concatenate([known, _inside(ignored, "ignored pairs", None, documents)]), axis=0)
+    source = np.arange(documents) if pool is None else _pool(pool, documents)
     drawn = np.full((len(sought), num_negatives), -1, dtype=np.intp)
     rng = generator(seed, "random negatives")
     first, last = (np.searchsorted(known[:, 0], sought, side=side) for side in ("left", "right"))
@@ -222,27 +231,79 @@ def checked_pairs(pairs: Any, queries: int | None, documents: int) -> Positions:
         documents: How many documents there are.
 
     Raises:
-        DataError: There is none, or one points nowhere.
+        DataError: They are not positions, there is none, or one points nowhere.
 
     Example:
         >>> checked_pairs([(1, 0), (0, 1), (1, 0)], None, 2).tolist()
         [[0, 1], [1, 0]]
     """
-    rows = np.unique(np.asarray(pairs, dtype=np.intp).reshape(-1, 2), axis=0)
+    rows = np.unique(_inside(pairs, "pairs", queries, documents), axis=0)
     if not len(rows):
         raise DataError(
             "There is no pair to find negatives for. Give at least one query with a document that answers it."
         )
-    highest = rows.max(axis=0)
-    if rows.min() < 0 or highest[1] >= documents or (queries is not None and highest[0] >= queries):
-        among = counted(documents, "document")
-        if queries is not None:
-            among = f"{counted(queries, 'query', 'queries')} and {among}"
+    return rows
+
+
+def _inside(pairs: Any, name: str, queries: int | None, documents: int) -> Positions:
+    """Check that pairs are positions, and that none points nowhere."""
+    rows = _positions(pairs, name)
+    outside = (rows < 0).any(axis=1) | (rows[:, 1] >= documents)
+    among = counted(documents, "document")
+    if queries is not None:
+        outside |= rows[:, 0] >= queries
+        among = f"{counted(queries, 'query', 'queries')} and {among}"
+    if outside.any():
+        query, document = rows[outside][0]
         raise DataError(
-            f"Pairs point at query {highest[0]} and document {highest[1]}, but there are {among}. "
+            f"{name.capitalize()} point at query {query} and document {document}, but there are {among}. "
             "Positions count from 0."
         )
     return rows
+
+
+def _positions(pairs: Any, name: str) -> Positions:
+    """Give pairs as (p, 2) positions; numpy alone would take six numbers in two triples for three pairs."""
+    array = _array(pairs)
+    if not array.size:
+        return np.empty((0, 2), dtype=np.intp)
+    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iu":
+        raise DataError(
+            f"The {name} have shape {array.shape} and begin with {_beginning(array)}. Expected positions, "
+            "whole numbers of shape (p, 2): a query and a document. Type: [(0, 0), (1, 0)]"
+        )
+    return array.astype(np.intp)
+
+
+def _pool(pool: Any, documents: int) -> Positions:
+    """Give the different positions of a pool, rising."""
+    array = _array(pool)
+    if not array.size:
+        return np.empty(0, dtype=np.intp)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise DataError(
+            f"The pool has shape {array.shape} and begins with {_beginning(array)}. Expected positions of documents, "
+            "whole numbers of shape (n,). Type: pool=[0, 1]"
+        )
+    outside = array[(array < 0) | (array >= documents)]
+    if len(outside):
+        raise DataError(
+            f"The pool points at {counted(len(outside), 'document')} that do not exist (first positions: "
+            f"{', '.join(map(str, outside[:3]))}), as there are {counted(documents, 'document')}. "
+            "Positions count from 0."
+        )
+    return np.unique(array.astype(np.intp))
+
+
+def _array(values: Any) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError:  # rows of unequal length
+        return np.asarray(values, dtype=object)
+
+
+def _beginning(array: npt.NDArray[Any]) -> str:
+    return ", ".join(map(repr, np.atleast_1d(array)[:3].tolist()))
 
 
 _FILTERS = ("absolute_margin", "relative_margin", "max_score", "min_score")
