@@ -77,6 +77,18 @@ def test_dropout_is_off_when_judging_and_blocks_change_nothing(monkeypatch):
     np.testing.assert_allclose(adapter.transform(queries), once, atol=1e-6)
 
 
+@pytest.mark.parametrize("length", [0.1, 8])
+def test_lengths_of_rows_do_not_matter_when_fitting_or_mapping(length):
+    queries, documents = space()
+    params = {"side": "both", "hidden": 32, "learning_rate": 0.01, "max_epochs": 10}
+    adapter = MLPAdapter(**params).fit(queries, documents)
+    scaled = MLPAdapter(**params).fit(length * queries, length * documents)
+    expected = adapter.transform(queries)
+    assert np.abs(expected - queries).max() > 0.1
+    np.testing.assert_allclose(adapter.transform(length * queries), expected, atol=1e-5)
+    np.testing.assert_allclose(scaled.transform(length * queries), expected, atol=1e-3)
+
+
 def test_a_strong_pull_is_the_start():
     queries, documents = space()
     adapter = MLPAdapter(hidden=16, pull=1e6, learning_rate=1e-4).fit(queries, documents)
