@@ -226,3 +226,20 @@ def test_errors():
         bad.fit(queries[:40], documents[:40])
     with pytest.raises(ConfigError, match=re.escape("reach must be at most 4 with method='nudge', got 5")):
         DocumentAdapter("nudge", reach=5).fit(queries[:40], documents[:40])
+    for method in METHODS:
+        with pytest.raises(ConfigError, match=re.escape("reach must be finite, got inf")):
+            DocumentAdapter(method, reach=np.inf).fit(queries[:40], documents[:40])
+
+
+@pytest.mark.parametrize(
+    ("reaches", "says"),
+    [
+        ([1.0, 0.4], "- reaches must rise, got 0.4 after 1.0"),
+        ([0.1, 0.1], "- reaches must rise, got 0.1 after 0.1"),
+        ([0.3, 0.2, 0.1], "- reaches must rise, got 0.2 after 0.3\n- reaches must rise, got 0.1 after 0.2"),
+    ],
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_path_that_does_not_rise_is_refused(method, reaches, says):
+    with pytest.raises(ConfigError, match=f"^Invalid configuration:\n{re.escape(says)}$"):
+        list(DocumentAdapter(method).fit_path(check_pairs(*space()), reaches))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -134,6 +135,10 @@ class DocumentAdapter(Adapter):
 
         Yields:
             A fitted copy per reach. All share one array of anchors, so `match` holds for all of them.
+
+        Raises:
+            ConfigError: A parameter is impossible, or the reaches do not rise.
+            DataError: The embeddings of all documents that have queries are zeros.
         """
         self._check(reaches)
         anchors, pairs = _anchored(training)
@@ -273,10 +278,14 @@ class DocumentAdapter(Adapter):
         if self.method not in _METHODS:
             problems.append(f"method must be {' or '.join(map(repr, _METHODS))}, got {self.method!r}")
         problems += [f"reach must be positive, got {reach}" for reach in reaches if not reach > 0]
+        problems += [f"reach must be finite, got {reach}" for reach in reaches if reach == np.inf]
+        problems += [
+            f"reaches must rise, got {after} after {before}" for before, after in pairwise(reaches) if after <= before
+        ]
         problems += [
             f"reach must be at most 4 with method='nudge', got {reach}"
             for reach in reaches
-            if self.method == "nudge" and reach > 4
+            if self.method == "nudge" and 4 < reach < np.inf
         ]
         problems += [
             f"{name} must be 0 or more, got {getattr(self, name)}"
