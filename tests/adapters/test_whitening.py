@@ -95,8 +95,32 @@ def test_fewer_rows_than_dimensions_need_shrinkage():
     few = waves(4)
     assert np.isfinite(WhiteningAdapter(1).fit(None, few).transform(few)).all()
     assert np.isfinite(WhiteningAdapter(0, shrinkage=0).fit(None, few).transform(few)).all()
-    with pytest.raises(DataError, match=re.escape("The covariance of 4 rows has rank 3 of 6 and cannot be inverted.")):
+    says = (
+        "The covariance of 4 rows has rank 3 of 6 and cannot be inverted. Give more documents, or let it be shrunk: "
+        "WhiteningAdapter(shrinkage=None)"
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(says)}$"):
         WhiteningAdapter(1, shrinkage=0).fit(None, few)
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([0], "A covariance was asked for from 1 row. "),
+        ([0, 0], "The 2 rows to learn from are all alike, so they have no covariance. "),
+        ([0, 1], "The covariance of 2 rows has rank 1 of 6 and cannot be inverted. "),
+        ([0, 1, 1, 0], "The covariance of 4 rows has rank 1 of 6 and cannot be inverted. "),
+    ],
+)
+def test_what_is_asked_for_is_enough(rows, found):
+    advice = "Give the embeddings of at least three different texts."
+    with pytest.raises(DataError, match=f"^{re.escape(found + advice)}$"):
+        WhiteningAdapter().fit(None, waves()[rows])
+    assert np.isfinite(WhiteningAdapter().fit(None, waves(3)).matrix).all()
+    with pytest.raises(DataError, match=re.escape("Give the embeddings of at least two different texts.")):
+        WhiteningAdapter(shrinkage=0.5).fit(None, waves(1))
+    for enough in (WhiteningAdapter(shrinkage=0.5), WhiteningAdapter(0)):
+        assert np.isfinite(enough.fit(None, waves(2)).matrix).all()
 
 
 def test_saved_bits_are_equal_and_damage_is_found(tmp_path):
@@ -120,7 +144,5 @@ def test_errors():
     )
     with pytest.raises(DataError, match=re.escape("The queries have 3 dimensions and the documents 6.")):
         WhiteningAdapter().fit(np.eye(3), waves())
-    with pytest.raises(DataError, match=re.escape("A covariance was asked for from 1 row. Give at least two")):
-        WhiteningAdapter().fit(None, waves(1))
     with pytest.raises(DataError, match=re.escape("The 5 rows to learn from are all alike")):
         WhiteningAdapter().fit(None, np.tile(waves(1), (5, 1)))

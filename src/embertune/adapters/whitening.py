@@ -82,7 +82,8 @@ class WhiteningAdapter(Adapter):
 
         Args:
             queries: (n, d), or None to learn from documents alone.
-            documents: (m, d), at least two different ones.
+            documents: (m, d). With the queries at least three different texts, or two where nothing is inverted
+                (power=0) or `shrinkage` is given.
             pairs: Not looked at; every adapter can be given them.
 
         Raises:
@@ -98,8 +99,7 @@ class WhiteningAdapter(Adapter):
         # Rows of length 1 that are equal still differ by rounding, by some 1e-7.
         if size * len(mean) < 1e-12:
             raise DataError(
-                f"The {len(rows)} rows to learn from are all alike, so they have no covariance. "
-                "Give the embeddings of at least two different texts."
+                f"The {len(rows)} rows to learn from are all alike, so they have no covariance. {self._wanted()}"
             )
         self.shrinkage_ = _ledoit_wolf(rows, covariance, size) if self.shrinkage is None else float(self.shrinkage)
         covariance *= 1 - self.shrinkage_
@@ -120,9 +120,13 @@ class WhiteningAdapter(Adapter):
             rows = np.concatenate([rows, asked])
         if len(rows) < 2:
             raise DataError(
-                f"A covariance was asked for from {len(rows)} row{'s' * (len(rows) != 1)}. Give at least two documents."
+                f"A covariance was asked for from {len(rows)} row{'s' * (len(rows) != 1)}. {self._wanted()}"
             )
         return rows
+
+    def _wanted(self) -> str:
+        least = "three" if self.shrinkage is None and self.power > 0 else "two"
+        return f"Give the embeddings of at least {least} different texts."
 
     def _root(self, covariance: npt.NDArray[np.float64], rows: int) -> Vectors:
         """Give ``C^(-power / 2)``, scaled to a root mean square of 1 over its directions."""
@@ -130,9 +134,11 @@ class WhiteningAdapter(Adapter):
         values /= values.mean()
         rank = int((values > 1e-9).sum())
         if self.power > 0 and rank < len(values):
+            # The estimate is zero only where no more than two texts are different: it is in use, and of no help.
+            shrunk = "Give more documents, or let it be shrunk: WhiteningAdapter(shrinkage=None)"
             raise DataError(
                 f"The covariance of {rows} rows has rank {rank} of {len(values)} and cannot be inverted. "
-                "Give more documents, or let it be shrunk: WhiteningAdapter(shrinkage=None)"
+                f"{self._wanted() if self.shrinkage is None else shrunk}"
             )
         scales = values ** (-self.power / 2) if self.power > 0 else np.ones_like(values)
         scales /= np.sqrt((scales**2).mean())
