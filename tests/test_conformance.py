@@ -17,6 +17,7 @@ from embertune.adapters import (
     check_pairs,
 )
 from embertune.adapters.base import ADAPTER_TYPES
+from embertune.core.vectors import normalize
 from embertune.errors import ConformanceError, DataError
 from embertune.testing import check_adapter
 
@@ -93,7 +94,7 @@ class Shift(Adapter):
         return adapter
 
     def _map(self, vectors, side):
-        moved = vectors + np.float32(self.weight) * self.step_
+        moved = normalize(vectors) + np.float32(self.weight) * self.step_
         return moved / np.linalg.norm(moved, axis=1, keepdims=True)
 
 
@@ -152,6 +153,10 @@ def _init_without_default(self, weight):
 
 def _centred(self, vectors, side):
     return Shift._map(self, vectors - vectors.sum(axis=0) / max(1, len(vectors)), side)
+
+
+def _as_long_as_it_came(self, vectors, side):
+    return normalize(vectors + np.float32(self.weight) * self.step_)
 
 
 def _own_transform(self, vectors, side="query"):
@@ -265,6 +270,10 @@ BROKEN = {
     "a map that looks at the batch": (
         {"_map": _centred},
         "Broken maps query embeddings to others alone than in a batch (by ",
+    ),
+    "a map that looks at the length": (
+        {"_map": _as_long_as_it_came},
+        "Broken maps query embeddings to others of length 8 than of length 1 (by ",
     ),
     "unchecked input": (
         {"transform": _own_transform, "changes": lambda self, side: True},

@@ -280,14 +280,17 @@ def _check_rows_alone(case: _Case) -> None:
     for side in _SIDES:
         whole = case.fitted.transform(case.vectors, side)
         alone = np.concatenate([case.fitted.transform(row[None], side) for row in case.vectors])
-        for what, other in (
-            ("alone than in a batch", alone),
-            ("as a list than as an array", case.fitted.transform(case.vectors.tolist(), side)),
-            ("in float64 than in float32", case.fitted.transform(case.vectors.astype(np.float64), side)),
+        # What is not changed keeps its length.
+        longer = (8 if case.fitted.changes(side) else 1) * case.vectors
+        batch, length = "Take nothing from the batch in _map, such as its mean", "Scale rows to length 1 first in _map"
+        for what, other, fix in (
+            ("alone than in a batch", alone, batch),
+            ("as a list than as an array", case.fitted.transform(case.vectors.tolist(), side), batch),
+            ("in float64 than in float32", case.fitted.transform(case.vectors.astype(np.float64), side), batch),
+            ("of length 8 than of length 1", case.fitted.transform(longer, side), length),
         ):
             off = _off(whole, other)
             if not off <= _CLOSE:
-                fix = "Take nothing from the batch in _map, such as its mean"
                 case.fail(f"maps {side} embeddings to others {what} (by {off:.2g})", f"at most {_CLOSE:g}", fix)
 
 
@@ -379,7 +382,7 @@ _CHECKS = (
     (_check_tensors, "tensors gives arrays of numbers by name"),
     (_check_repeats, "the same pairs give the same arrays, whatever was fitted before and however they are typed"),
     (_check_output, "transform gives finite rows of length 1, and leaves a side alone that it does not change"),
-    (_check_rows_alone, "an embedding comes out the same alone, in a batch, as a list and in float64"),
+    (_check_rows_alone, "an embedding comes out the same alone, in a batch, at any length, as a list and in float64"),
     (_check_refusals, "wrong input is refused with a text that teaches"),
     (_check_strength, "scaled turns it from the frozen encoder to as trained, and gated gives the frozen encoder back"),
     (_check_saved, "it comes back from the disk as it was"),
