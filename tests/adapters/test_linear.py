@@ -214,11 +214,11 @@ def test_the_mean_of_low_rank_maps_keeps_their_basis():
 
 
 def test_very_many_queries_are_compared_with_fewer_documents(monkeypatch):
-    queries, documents = rotated(n=600)
+    queries, documents = rotated(n=1200)
     training = check_pairs(queries, documents)
-    assert len(LinearAdapter()._objective(training, None).candidates) == 600
-    monkeypatch.setattr(linear, "_MOST_CELLS", 600 * 550)
-    assert len(LinearAdapter()._objective(training, None).candidates) == 550
+    assert len(LinearAdapter()._objective(training, None).candidates) == 1200
+    monkeypatch.setattr(linear, "_MOST_CELLS", 1200 * 1100)
+    assert len(LinearAdapter()._objective(training, None).candidates) == 1100
     assert len(LinearAdapter(max_candidates=40)._objective(training, None).candidates) == 40
     monkeypatch.setattr(linear, "_MOST_CELLS", 1)
-    assert len(LinearAdapter()._objective(training, None).candidates) == 512
+    assert len(LinearAdapter()._objective(training, None).candidates) == 1024

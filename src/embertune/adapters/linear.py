@@ -21,7 +21,7 @@ __all__ = ["LinearAdapter"]
 
 # Time and memory of a step grow with queries times candidates, so very many queries are compared with fewer.
 _MOST_CELLS = 2**25
-_FEWEST_CANDIDATES = 512
+_FEWEST_CANDIDATES = 1024
 
 Maps = Literal["separate", "shared", "shared-then-query"]
 
@@ -43,7 +43,7 @@ class LinearAdapter(Adapter):
         temperature: Of the softmax over cosines; scale = 1 / temperature.
         max_steps: The most L-BFGS steps.
         max_candidates: Each query is compared with at most this many documents, drawn at random
-            when there are more; more than 8192 queries with fewer, down to 512, so that time grows no faster than
+            when there are more; more than 8192 queries with fewer, down to 1024, so that time grows no faster than
             their number.
         seed: For that draw.
 
