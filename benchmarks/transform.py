@@ -20,8 +20,8 @@ HERE = Path(__file__).parent
 DIMENSIONS = (384, 768, 1536)
 RANKS = (None, 256, 128)
 CELLS = 12_000_000
-TURNS = 9
-SINGLE = 300
+TURNS = 7
+SINGLE = 200
 GATE = 2048
 
 
