@@ -27,7 +27,7 @@ def judging_options(*, adapter: str, required: bool = False) -> Decorator:
         click.option("--part", type=click.Choice(["train", "dev", "test", "all"]),
                      help="Which queries. Default: those that trained none of the adapters."),
         click.option("--strength", type=float, metavar="0..1",
-                     help="How much is applied: 0 is nothing of what was learned, 1 is as trained. Default: as saved."),
+                     help="How much is applied: 0 is nothing learned, 1 is as trained. Default: as saved."),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of intervals and tests."),
         column_options,
         json_option,

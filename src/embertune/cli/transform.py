@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.option("--side", type=click.Choice(["query", "document"]), default="query", show_default=True,
               help="Whether they embed queries or documents.")  # fmt: skip
 @click.option("--strength", type=float, metavar="0..1",
-              help="How much is applied: 0 is nothing of what was learned, 1 is as trained. Default: as saved.")  # fmt: skip
+              help="How much is applied: 0 is nothing learned, 1 is as trained. Default: as saved.")  # fmt: skip
 @json_option
 def command(adapter: str, source: str, target: str, side: str, strength: float | None, as_json: bool) -> None:
     """Apply an adapter to the vectors of a .npy file, in blocks, so that the file may be larger than memory."""

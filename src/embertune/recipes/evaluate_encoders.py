@@ -115,7 +115,7 @@ def evaluate(
         encoder: An encoder, or what `load_encoder` reads.
         adapters: Fitted adapters, or folders of them.
         part: "train", "dev", "test" or "all" instead of that choice.
-        strength: How much of every adapter is applied, from 0 (nothing of what was learned) to 1 (as trained); None: as saved.
+        strength: How much of every adapter is applied, from 0 (nothing learned) to 1 (as trained); None: as saved.
         seed: Of intervals and tests.
         progress: Told of the stages.
         before_embedding: Called with the encoder and the data that it is about to embed: where to say what it will

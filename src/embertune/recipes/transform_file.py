@@ -38,7 +38,7 @@ def transform(
         source: A .npy file of shape (n, d).
         target: The .npy file to write, float32; it appears whole or not at all.
         side: "query" or "document".
-        strength: How much is applied, from 0 (nothing of what was learned) to 1 (as trained); None: as saved.
+        strength: How much is applied, from 0 (nothing learned) to 1 (as trained); None: as saved.
         progress: Told of rows.
 
     Returns:
