@@ -127,6 +127,9 @@ def test_impossible_parameters_are_named_all_at_once():
         (np.eye(3), np.eye(2), None, "The queries have 3 dimensions and the documents 2."),
         (np.eye(2), np.eye(2), [(0, 5)], "Pairs point at query 0 and document 5, but there are 2 queries and 2"),
         (np.eye(2), np.eye(2), [], "There is no pair to learn from."),
+        (np.eye(2), np.eye(2), [("q1", "d1")], "The pairs are not positions (first: ('q1', 'd1')). Expected whole"),
+        (np.eye(2), np.eye(2), [(0, 0, 1)], "The pairs are not positions (first: (0, 0, 1))."),
+        (np.eye(2), np.eye(2), [(0, 0.5)], "The pairs are not positions (first: (0, 0.5))."),
         (np.full((1, 2), np.nan), np.eye(1, 2), None, "1 of 1 rows of the queries hold NaN"),
     ],
 )

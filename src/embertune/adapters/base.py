@@ -64,7 +64,7 @@ def check_pairs(queries: Any, documents: Any, pairs: Any = None) -> TrainingPair
         documents, inverse = np.unique(documents, axis=0, return_inverse=True)
         positions = np.column_stack([np.arange(len(queries)), inverse.ravel()])
     else:
-        positions = np.asarray(pairs, dtype=np.intp).reshape(-1, 2)
+        positions = _positions(pairs)
         highest = positions.max(axis=0, initial=-1)
         if positions.min(initial=0) < 0 or highest[0] >= len(queries) or highest[1] >= len(documents):
             raise DataError(
@@ -74,6 +74,22 @@ def check_pairs(queries: Any, documents: Any, pairs: Any = None) -> TrainingPair
     if not len(positions):
         raise DataError("There is no pair to learn from. Give at least one query with a document that answers it.")
     return TrainingPairs(normalize(queries), normalize(documents), np.unique(positions, axis=0))
+
+
+def _positions(pairs: Any) -> npt.NDArray[np.intp]:
+    """Give pairs as (p, 2) whole numbers."""
+    try:
+        array = np.asarray(pairs)
+        fits = array.size == 0 or (array.ndim == 2 and array.shape[1] == 2 and np.issubdtype(array.dtype, np.integer))
+    except ValueError:  # rows of different lengths
+        fits = False
+    if not fits:
+        first = next(iter(pairs), None) if not isinstance(pairs, str) else pairs
+        raise DataError(
+            f"The pairs are not positions (first: {first!r}). Expected whole numbers of shape (p, 2), such as "
+            "pairs=[(0, 3), (1, 7)]: the row of a query and the row of a document that answers it."
+        )
+    return array.astype(np.intp).reshape(-1, 2)
 
 
 class Adapter(ABC):
@@ -166,7 +182,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
-        """Map checked embeddings (n, d) of a side that `changes`, at full strength, to rows of length 1."""
+        """Map embeddings (n, d), of any length, of a side that `changes`, at full strength, to rows of length 1."""
 
     def _frozen(self, vectors: Vectors, side: Side) -> Vectors:
         """Give embeddings as they are at strength 0, rows of length 1."""
