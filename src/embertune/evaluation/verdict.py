@@ -47,7 +47,7 @@ class Evidence:
         headroom: {"recall@100", "mrr", "reordering"} of the base: what reordering its top 100 could win.
         seeds: The differences under this seed and others, each on its own split where the split is drawn.
         foreign: Of queries that it is not for: {"name", "n", "mean", "low", "high"} of the difference, and whether the
-            adapter has a "gate": "yes", "no", or "never" for one that moves documents; empty without.
+            adapter, or a link of it, has a "gate": "yes", "no", or "never" for one that moves documents; empty without.
         to_settle: How many test queries would settle the sign, if that can be told.
     """
 
