@@ -93,6 +93,8 @@ def _summary(table):
     parts += [_summary_line(name, found[name], found["embertune-auto"]) for name in METHODS if found[name]]
     parts += ["", *_verdicts(found, every)]
     parts += ["", *(line for name in OURS for line in _behind(name, found[name]))]
+    if wall := sum("seconds" in row and "cpu_seconds" not in row and row["peer"] in PEERS for row in table.values()):
+        parts += ["", f"{wall} rows of peers were measured before CPU time was kept: theirs are wall-clock seconds."]
     if failed:
         told = "1 row failed; its block says" if failed == 1 else f"{failed} rows failed; their blocks say"
         parts += ["", f"{told} how."]
