@@ -151,15 +151,17 @@ def _other_seeds(
     seed: int,
     progress: Progress,
 ) -> tuple[float, ...]:
-    """Run the whole job under other seeds, and give what each gained on its own test.
+    """Run the whole job under other seeds, in half as many steps, and give what each gained on its own test.
 
     A split that is drawn is drawn anew, so this tells how far the result hangs on who happened to be in test. Nothing
     is chosen by it.
     """
+    # They only tell the spread, which the last steps of a fit hardly change, and would take two thirds of the time.
+    quick = replace(config, max_steps=-(-config.max_steps // 2), search_steps=-(-config.search_steps // 2))
     found = []
     for other in range(seed + 1, seed + config.seeds):
         plan = make_plan(dataset, split, seed=other)
-        choices = [_choose(trial, encoded, plan, config, other, progress) for trial in plan.trials]
+        choices = [_choose(trial, encoded, plan, quick, other, progress) for trial in plan.trials]
         found.append(mean_difference(plan.trials, choices, encoded, config.metric))
     return tuple(found)
 

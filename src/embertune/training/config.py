@@ -69,7 +69,8 @@ class TuneConfig:
     """Dev is read off this many folds of the training queries, unless a dev split is large enough alone."""
 
     seeds: int = 3
-    """How many seeds are run in all; the others draw split and folds anew and only tell how far results differ."""
+    """How many seeds are run in all; the others draw split and folds anew, in half
+    as many steps, and only tell how far results differ."""
 
     large_dev: int = 1000
     """A dev split of this many queries is used as it is, without folds; of larger pools this many are judged."""
