@@ -72,7 +72,7 @@ def test_the_mean_of_reaches_is_the_mean_of_their_offsets():
     pool = habits()
     weights = np.zeros(1 + len(REACHES))
     weights[[0, 2, 4]] = 0.5, 0.2, 0.3
-    found = fit_offsets(pool, IdentityAdapter(), Offsets((0.0, *REACHES), (), (), tuple(weights), ""))
+    found = fit_offsets(pool, IdentityAdapter(), Offsets(tuple(weights)))
     pairs = pool.judgments.pairs
     makers = [DocumentAdapter(reach=REACHES[at]) for at in (1, 3)]
     path = [maker.fit(pool.queries, pool.documents, pairs=pairs) for maker in makers]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embertune.adapters.solvers.rows import draw
 from embertune.core.random import generator
 from embertune.core.search import top_k
 from embertune.core.vectors import Vectors, as_vectors, normalize
@@ -71,8 +72,7 @@ class Gate:
                 f"A gate was asked for from {len(rows)} different queries with shares {closed} and {opened}. "
                 "Expected two queries or more, and 0 <= closed <= opened <= 1."
             )
-        if len(rows) > _MOST_KEPT:
-            rows = rows[np.sort(generator(seed, "gate").choice(len(rows), _MOST_KEPT, replace=False))]
+        rows = rows[draw(len(rows), _MOST_KEPT, generator(seed, "gate"))]
         count = min(neighbours, len(rows) - 1)
         _, cosines = top_k(rows, rows, count + 1)
         # The nearest of all is the query itself.

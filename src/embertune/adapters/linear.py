@@ -13,6 +13,7 @@ import numpy.typing as npt
 from embertune.adapters.base import Adapter, Side, TrainingPairs, check_pairs
 from embertune.adapters.solvers.contrastive import InfoNCE, principal_directions
 from embertune.adapters.solvers.lbfgs import minimize
+from embertune.adapters.solvers.rows import draw
 from embertune.core.random import generator
 from embertune.core.vectors import Vectors, normalize
 from embertune.errors import ConfigError, DataError
@@ -189,16 +190,12 @@ class LinearAdapter(Adapter):
 
     def _objective(self, training: TrainingPairs, basis: Vectors | None) -> InfoNCE:
         count = len(training.documents)
-        candidates = np.arange(count)
         most = min(self.max_candidates, max(_FEWEST_CANDIDATES, _MOST_CELLS // len(training.queries)))
-        if count > most:
-            drawn = generator(self.seed, "candidates").choice(count, most, replace=False)
-            candidates = np.sort(drawn)
         return InfoNCE(
             queries=training.queries,
             documents=training.documents,
             pairs=training.pairs,
-            candidates=candidates,
+            candidates=draw(count, most, generator(self.seed, "candidates")),
             temperature=self.temperature,
             sides=("query", "document") if self.side == "both" else ("query",),
             basis=basis,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, Side, check_pairs
+from embertune.adapters.solvers.rows import add_rows
 from embertune.core.vectors import Vectors, normalize
 from embertune.errors import ConfigError, DataError
 
@@ -84,7 +85,7 @@ class OrthogonalAdapter(Adapter):
         query, document = training.pairs.T
         # Documents are summed per query first, so a query with many positives costs one row of the product.
         answers = np.zeros_like(training.queries)
-        np.add.at(answers, query, training.documents[document])
+        add_rows(answers, query, training.documents[document])
         cross = (training.queries.T @ answers).astype(np.float64) / len(training.pairs)
         left, _, right = np.linalg.svd(cross + self.pull * np.eye(len(cross)))
         self.rotation_ = np.ascontiguousarray(left @ right, dtype=np.float32)

@@ -13,6 +13,7 @@ from embertune.adapters.base import Adapter, Side, TrainingPairs, check_pairs
 from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.adapters.solvers.lbfgs import minimize
 from embertune.adapters.solvers.projection import ProjectionNCE
+from embertune.adapters.solvers.rows import draw
 from embertune.core.random import generator
 from embertune.core.vectors import Vectors, normalize
 from embertune.errors import ConfigError, DataError
@@ -140,15 +141,11 @@ class TruncationAdapter(Adapter):
     def _objective(self, training: TrainingPairs, plain: Vectors) -> ProjectionNCE:
         # A document that answers no query would only ever be pushed away.
         answers, column = np.unique(training.pairs[:, 1], return_inverse=True)
-        candidates = np.arange(len(answers))
-        if len(answers) > self.max_candidates:
-            drawn = generator(self.seed, "candidates").choice(len(answers), self.max_candidates, replace=False)
-            candidates = np.sort(drawn)
         return ProjectionNCE(
             queries=training.queries,
             documents=training.documents[answers],
             pairs=np.column_stack([training.pairs[:, 0], column.ravel()]),
-            candidates=candidates,
+            candidates=draw(len(answers), self.max_candidates, generator(self.seed, "candidates")),
             temperature=self.temperature,
             sides=("query", "document"),
             plain=plain,

@@ -50,6 +50,10 @@ class Trials:
             scores[dev] = self.pool.judge(ranked, dev, self.config.metric)
         return np.asarray(scores[~np.isnan(scores)])
 
+    def gated(self, maps: Sequence[Adapter]) -> list[Adapter]:
+        """Give the map of every fold behind a gate for the queries of the fold."""
+        return [each.gated(Gate.fit(self.pool.queries[fit])) for each, (fit, _) in zip(maps, self.folds, strict=True)]
+
     def means(self, weights: npt.NDArray[np.float64]) -> list[Adapter]:
         """Give the mean map of every fold."""
         return [self.mean(at, weights) for at in range(len(self.folds))]
@@ -85,10 +89,9 @@ def weigh_gate(trials: Trials, weights: npt.NDArray[np.float64]) -> tuple[bool, 
         return False, ()
     if wanted == "yes":
         return True, ()
-    gates = [Gate.fit(trials.pool.queries[fit]) for fit, _ in trials.folds]
     base = trials.judge([IdentityAdapter()] * len(maps)).mean()
     free = trials.judge(maps).mean() - base
-    gated = trials.judge([each.gated(gate) for each, gate in zip(maps, gates, strict=True)]).mean() - base
+    gated = trials.judge(trials.gated(maps)).mean() - base
     compared = f"on dev, own queries gain {gated:+.3f} with a gate and {free:+.3f} without"
     if gated >= free - _GATE_COST * abs(free):
         return True, (f"Queries unlike the training queries get the frozen encoder back: {compared}.",)

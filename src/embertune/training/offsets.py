@@ -29,18 +29,13 @@ class Offsets:
     """What dev says of moving documents that have training queries.
 
     Attributes:
-        reaches: How far they were moved; 0 first.
-        dev: Mean score per reach.
-        unseen: The same on queries whose documents did not move; NaN where there are none.
-        weights: The share of each; all of it at 0 where it does not pay.
+        weights: The share of each reach, that of 0 first; all of it at 0 where it does not pay; empty where there was
+            nothing to try.
         reason: Why, in a sentence; empty where there was nothing to try.
     """
 
-    reaches: tuple[float, ...]
-    dev: tuple[float, ...]
-    unseen: tuple[float, ...]
-    weights: tuple[float, ...]
-    reason: str
+    weights: tuple[float, ...] = ()
+    reason: str = ""
 
     @property
     def pays(self) -> bool:
@@ -74,12 +69,9 @@ def weigh_offsets(trials: Trials, maps: Sequence[Adapter]) -> Offsets:
             scores[row, dev] = pool.judge(ranked, dev, metric)
     judged = ~np.isnan(scores[0])
     if not judged.any():
-        return Offsets((), (), (), (), "")
-    scores, seen = scores[:, judged], seen[judged]
-    unseen = scores[:, ~seen].mean(axis=1) if (~seen).any() else np.full(len(scores), np.nan)
-    weights, reason = _decide(scores, is_harmless(scores[:, ~seen]))
-    dev = scores.mean(axis=1)
-    return Offsets((0.0, *REACHES), tuple(dev.tolist()), tuple(unseen.tolist()), tuple(weights.tolist()), reason)
+        return Offsets()
+    weights, reason = _decide(scores[:, judged], is_harmless(scores[:, judged & ~seen]))
+    return Offsets(tuple(weights.tolist()), reason)
 
 
 def _decide(scores: npt.NDArray[np.float64], harmless: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.float64], str]:

@@ -94,8 +94,8 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
     trials = Trials(pool, folds, fits, config)
     weights, reasons = weigh(trials, table, tried)
     is_gated, gate_reasons = weigh_gate(trials, weights)
-    offsets = Offsets((), (), (), (), "") if table.noise() else _offsets(trials, weights, is_gated)
-    means = table.means()
+    means, note = table.means(), table.noise()
+    offsets = Offsets() if note else _offsets(trials, weights, is_gated)
     final = settings_of(config, rank=rank, steps=config.max_steps, seed=seed)
     adapter, heaviest = _fit(everything, weights, final, basis)
     if is_gated:
@@ -111,7 +111,7 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
             Candidate(params, float(mean), float(weight)) for params, mean, weight in rows if not np.isnan(mean)
         ),
         curve=_curve(heaviest, float(means[0]), _of_heaviest(tried, weights, means)),
-        note=table.noise(),
+        note=note,
         reasons=tuple(reason for reason in (*reasons, *gate_reasons, offsets.reason) if reason),
     )
 
@@ -139,12 +139,9 @@ def _try_all(
 def _offsets(trials: Trials, weights: npt.NDArray[np.float64], is_gated: bool) -> Offsets:
     """Decide on offsets of documents, where documents may be touched and the labels are not random."""
     if trials.config.side == "query" or trials.config.offsets == "no":
-        return Offsets((), (), (), (), "")
+        return Offsets()
     maps = trials.means(weights)
-    if is_gated:
-        queries = trials.pool.queries
-        maps = [each.gated(Gate.fit(queries[fit])) for each, (fit, _) in zip(maps, trials.folds, strict=True)]
-    return weigh_offsets(trials, maps)
+    return weigh_offsets(trials, trials.gated(maps) if is_gated else maps)
 
 
 def _fit(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from embertune.errors import DataError
 
-__all__ = ["Loss", "Positions", "Rows", "add_rows", "by_scores", "dots", "labelled", "mean", "positions"]
+__all__ = ["Loss", "Positions", "Rows", "add_rows", "by_scores", "dots", "draw", "labelled", "mean", "positions"]
 
 Positions = npt.NDArray[np.intp]
 Rows = npt.NDArray[Any]
@@ -82,6 +82,16 @@ def mean(losses: Rows) -> float:
         1.5
     """
     return float(losses.mean(dtype=np.float64))
+
+
+def draw(count: int, most: int, random: np.random.Generator) -> Positions:
+    """Give the positions of all rows, or of a sample where there are more than `most`; rising.
+
+    Example:
+        >>> draw(3, 5, np.random.default_rng(0)).tolist(), len(draw(9, 5, np.random.default_rng(0)))
+        ([0, 1, 2], 5)
+    """
+    return np.arange(count) if count <= most else np.sort(random.choice(count, most, replace=False))
 
 
 def add_rows(target: Rows, index: Positions, rows: Rows) -> None:
