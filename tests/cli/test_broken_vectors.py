@@ -185,7 +185,7 @@ def test_a_provider_that_nobody_knows(small, fails):
 
 @needs_litellm
 def test_an_address_that_refuses_the_connection(small, fails, monkeypatch):
-    monkeypatch.setattr("embertune.encoders.retrying.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("embertune.core.retrying.time.sleep", lambda seconds: None)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     fails(

@@ -317,7 +317,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("embertune.encoders.retrying.time", clock)
+    monkeypatch.setattr("embertune.core.retrying.time", clock)
     return clock
 
 

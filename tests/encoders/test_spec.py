@@ -5,9 +5,9 @@ import re
 
 import pytest
 
+from embertune.core.secrets import scrub
 from embertune.encoders.cost import Cost
 from embertune.encoders.hashing import HashingEncoder
-from embertune.encoders.secrets import scrub
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import ConfigError
 

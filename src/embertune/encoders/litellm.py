@@ -21,13 +21,13 @@ import numpy as np
 
 from embertune._optional import require
 from embertune.core.progress import Progress, silent
+from embertune.core.refusals import is_loopback, refused_address
+from embertune.core.retrying import Retrier, TryAgainError
+from embertune.core.secrets import scrub
 from embertune.core.vectors import Vectors
 from embertune.encoders.api_limits import limits_of, side_parameters
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
 from embertune.encoders.cost import Cost
-from embertune.encoders.refusals import is_loopback, refused_address
-from embertune.encoders.retrying import Retrier, TryAgainError
-from embertune.encoders.secrets import scrub
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import ConfigError, EncoderError, RateLimitError
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from embertune.encoders.refusals import is_loopback, refused_address
+from embertune.core.refusals import is_loopback, refused_address
 
 
 class URL:
