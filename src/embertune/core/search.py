@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from embertune.core.vectors import Vectors
 from embertune.errors import ConfigError, DataError
 
-__all__ = ["Positions", "top_k"]
+__all__ = ["Positions", "Search", "top_k"]
 
 Positions = npt.NDArray[np.intp]
+Search = Callable[[Vectors, Vectors, int], tuple[Positions, Vectors]]
+"""What `top_k` is: queries, documents and k in, positions and scores out, best first."""
 
 _QUERY_BLOCK = 256
 _DOCUMENT_BLOCK = 4096

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from embertune.core.progress import Progress, silent
 from embertune.core.random import generator
-from embertune.core.search import Positions, top_k
+from embertune.core.search import Positions, Search, top_k
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.texts import counted
 from embertune.errors import ConfigError, DataError
@@ -126,7 +127,14 @@ class Negatives:
 
 
 def mine_hard_negatives(
-    queries: Any, documents: Any, pairs: Any, config: MiningConfig | None = None, *, ignored: Any = None
+    queries: Any,
+    documents: Any,
+    pairs: Any,
+    config: MiningConfig | None = None,
+    *,
+    ignored: Any = None,
+    search: Search = top_k,
+    progress: Progress = silent,
 ) -> Negatives:
     """Find documents that look like answers and are none: high by exact search, but not labelled, and not too high.
 
@@ -143,6 +151,8 @@ def mine_hard_negatives(
         pairs: (p, 2) positions of a query and of one of its positives; only queries with one are mined.
         config: Settings; None takes the defaults.
         ignored: (k, 2) positions of a query and of a document never to take, such as what `false_negatives` finds.
+        search: Who searches; `embertune.data.faiss_search.FaissSearch` is the other that comes with Embertune.
+        progress: Told of queries.
 
     Raises:
         DataError: Shapes or positions do not fit, or there is no pair.
@@ -167,11 +177,12 @@ def mine_hard_negatives(
     parts = []
     for start in range(0, len(sought), _QUERY_BLOCK):
         rows = sought[start : start + _QUERY_BLOCK]
-        scores, found, skipped = _candidates(left[rows], right, _local(never, rows), kept)
+        scores, found, skipped = _candidates(left[rows], right, _local(never, rows), kept, search)
         left_out["ignored"] += skipped
         lowest = _filter_positives(scores, found, left[rows], right, _local(known, rows))
         _filter(scores, lowest, config, left_out)
         parts.append(_choose(scores, found, window, config, start))
+        progress("mine", start + len(rows), len(sought))
     return Negatives(
         sought, np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]), left_out
     )
@@ -316,10 +327,12 @@ def _local(pairs: Positions, queries: Positions) -> Positions:
     return inside[np.lexsort(inside.T[::-1])]
 
 
-def _candidates(queries: Vectors, documents: Vectors, never: Positions, kept: int) -> tuple[Vectors, Positions, int]:
+def _candidates(
+    queries: Vectors, documents: Vectors, never: Positions, kept: int, search: Search
+) -> tuple[Vectors, Positions, int]:
     """The highest scores of every query, where they are, and how many of documents never to take were among them."""
     most = int(np.bincount(never[:, 0]).max()) if len(never) else 0
-    found, scores = top_k(queries, documents, min(kept + most, len(documents)))
+    found, scores = search(queries, documents, min(kept + most, len(documents)))
     if not most:
         return scores, found, 0
     skipped = _member(found, never, len(documents))
