@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import distributions
 from pathlib import Path
@@ -12,7 +16,7 @@ from urllib.parse import urlsplit
 
 from embertune.errors import MissingExtraError
 
-__all__ = ["install_line", "require"]
+__all__ = ["import_litellm", "install_line", "require"]
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
@@ -58,3 +62,31 @@ def install_line(extra: str) -> str:
         option = "-e " if origin["dir_info"].get("editable") else ""
         return f"pip install {option}{shlex.quote(f'{folder}[{extra}]')}"
     return f"pip install 'embertune[{extra}]'"
+
+
+def import_litellm(purpose: str) -> ModuleType:
+    """Import LiteLLM so that it fetches nothing, says nothing and leaves the environment alone.
+
+    Args:
+        purpose: What it is needed for, as the start of a sentence.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    # Its price list would be fetched, and any .env file of the working directory read into the environment.
+    with _unless_set(LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MODE="PRODUCTION"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = require("litellm", extra="api", purpose=purpose)
+    module.suppress_debug_info = True  # type: ignore[attr-defined]
+    return module
+
+
+@contextmanager
+def _unless_set(**values: str) -> Iterator[None]:
+    changed = [name for name in values if name not in os.environ]
+    os.environ.update({name: values[name] for name in changed})
+    try:
+        yield
+    finally:
+        for name in changed:
+            os.environ.pop(name, None)

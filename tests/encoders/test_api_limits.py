@@ -4,16 +4,17 @@ from importlib.util import find_spec
 
 import pytest
 
+from embertune.core.tokens import estimate_tokens
 from embertune.encoders import api_limits
 from embertune.encoders.api_limits import Limits, limits_of, side_parameters
-from embertune.encoders.batching import estimate_tokens, pack
+from embertune.encoders.batching import pack
 
 
 @pytest.mark.skipif(find_spec("litellm") is None, reason="the api extra is not installed")
 def test_every_name_is_a_provider_of_litellm():
-    from embertune.encoders.litellm import _import_litellm
+    from embertune._optional import import_litellm
 
-    known = {str(name.value) for name in _import_litellm().provider_list}
+    known = {str(name.value) for name in import_litellm("A test").provider_list}
     assert set(api_limits._LIMITS) | set(api_limits._SIDES) <= known
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
 
-__all__ = ["Progress", "silent"]
+__all__ = ["Progress", "one_at_a_time", "silent"]
 
 
 class Progress(Protocol):
@@ -16,3 +17,21 @@ class Progress(Protocol):
 
 def silent(stage: str, done: int, total: int | None = None, note: str = "") -> None:
     """Report nothing: the default of every function that takes a progress callback."""
+
+
+def one_at_a_time(progress: Progress) -> Progress:
+    """Give a callback that several threads may call.
+
+    Example:
+        >>> told = []
+        >>> one_at_a_time(lambda *step: told.append(step))("embed", 1, 2)
+        >>> told
+        [('embed', 1, 2, '')]
+    """
+    lock = threading.Lock()
+
+    def told(stage: str, done: int, total: int | None = None, note: str = "") -> None:
+        with lock:
+            progress(stage, done, total, note)
+
+    return told

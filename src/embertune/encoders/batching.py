@@ -7,22 +7,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["estimate_tokens", "pack", "run_batches"]
+from embertune.core.tokens import estimate_tokens
+
+__all__ = ["pack", "run_batches"]
 
 Result = TypeVar("Result")
-
-# English runs at 4 to 5 bytes a token, code and Chinese at 2.5 to 3 (cl100k_base); the low end keeps under a limit.
-_BYTES_PER_TOKEN = 2.5
-
-
-def estimate_tokens(text: str) -> int:
-    """Give a count of tokens that real tokenizers rarely exceed.
-
-    Example:
-        >>> estimate_tokens("how do I split a list")
-        9
-    """
-    return int(len(text.encode("utf-8", "surrogatepass")) / _BYTES_PER_TOKEN) + 1
 
 
 def pack(texts: Sequence[str], *, size: int, tokens: int | None = None) -> list[list[str]]:

@@ -5,22 +5,16 @@ from __future__ import annotations
 import base64
 import difflib
 import logging
-import math
-import os
-import re
 import threading
-import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from email.utils import parsedate_to_datetime
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import numpy as np
 
-from embertune._optional import require
-from embertune.core.progress import Progress, silent
+from embertune._optional import import_litellm
+from embertune.core.progress import Progress, one_at_a_time, silent
+from embertune.core.providers import NO_RETRY, RETRIED, key_name, missing_keys, quoted, retry_after
 from embertune.core.refusals import is_loopback, refused_address
 from embertune.core.retrying import Retrier, TryAgainError
 from embertune.core.secrets import scrub
@@ -37,17 +31,8 @@ _log = logging.getLogger(__name__)
 
 _PREFERRED_BATCH = 512  # above this a request saves little, and more is lost when one fails
 _SAMPLE = 256
-_CLASS_NAMES = re.compile(r"\b[\w.]*(?:Error|Exception)(?: -|:) ")  # LiteLLM puts up to three before what was said
-_RETRIED = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _LOCAL_RETRIES = 2  # nothing on the way to this machine's own ports passes by itself; a server may be starting
 _TOKENIZER = "text-embedding-3-small"  # its tokenizer comes with LiteLLM; others would be downloaded
-
-
-class _NoRetry(int):
-    """A 0 that LiteLLM's ``max_retries or 2`` keeps, so that only we retry and every request is counted."""
-
-    def __bool__(self) -> bool:
-        return True
 
 
 class LiteLLMEncoder(TextEncoder):
@@ -82,7 +67,7 @@ class LiteLLMEncoder(TextEncoder):
         **options: Unpack[CommonOptions],
     ) -> None:
         _check_settings(dimensions=dimensions, concurrency=concurrency, timeout=timeout, max_retries=max_retries)
-        self._litellm: Any = _import_litellm()
+        self._litellm: Any = import_litellm("An embedding API")
         self._name = model
         provider, bare = self._provider(model)
         limits = limits_of(provider, bare)
@@ -122,7 +107,7 @@ class LiteLLMEncoder(TextEncoder):
 
     def encode(self, texts: Sequence[str], side: Side, *, progress: Progress = silent) -> Vectors:
         """Embed texts of one side; see `TextEncoder.encode`. Progress may be told from other threads, one at a time."""
-        self._progress, self._warned = _one_at_a_time(progress), False
+        self._progress, self._warned = one_at_a_time(progress), False
         # Pydantic comments on answers that are unusual but usable, on the user's terminal.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module="pydantic")
@@ -143,7 +128,7 @@ class LiteLLMEncoder(TextEncoder):
                 input=texts,
                 api_base=self._api_base,
                 timeout=self._timeout,
-                max_retries=_NoRetry(0),
+                max_retries=NO_RETRY,
                 num_retries=0,
                 **parameters,
             )
@@ -171,14 +156,14 @@ class LiteLLMEncoder(TextEncoder):
 
     def _translate(self, error: Exception, texts: list[str]) -> Exception:
         status = getattr(error, "status_code", None)
-        said = _CLASS_NAMES.sub("", " ".join(scrub(str(error)).split()))[:400].rstrip(" .")
+        said = quoted(error)
         tries = self._retrier.max_retries + 1
         if isinstance(error, self._litellm.UnsupportedParamsError):
             return EncoderError(f"{self._name} does not take one of the options: {said}. Leave it out.")
         if status == 429 and "insufficient_quota" in said:
             return RateLimitError(f"{self._name} has no credit left: {said}. Top up the account, then run again.")
         if status == 429:
-            after = _retry_after(error)
+            after = retry_after(error)
             busy = RateLimitError(
                 f"{self._name} still refused for its rate limit after {tries} tries: {said}. Run again to go on from "
                 "the cache, with a lower concurrency= or a larger max_retries=.",
@@ -187,19 +172,20 @@ class LiteLLMEncoder(TextEncoder):
             return TryAgainError(busy, after)
         if status in (401, 403):
             return EncoderError(
-                f"{self._name} refused the key: {said}. Set a valid one with: export {self._key_name()}=..."
+                f"{self._name} refused the key: {said}. Set a valid one with: "
+                f"export {key_name(self._spec.provider)}=..."
             )
         if status == 404:
             return EncoderError(f"{self._name} was not found: {said}.{self._similar_models()}")
         address = refused_address(error, scrub(self._api_base or self._name))
         if address is not None:
             return self._refused(address)
-        if status in _RETRIED:
+        if status in RETRIED:
             where = f" Check that a server listens at {scrub(self._api_base)}." if self._api_base else ""
             failed = EncoderError(
                 f"{self._name} failed {tries} times, last with: {said}.{where} Run again to go on from the cache."
             )
-            return TryAgainError(failed, _retry_after(error))
+            return TryAgainError(failed, retry_after(error))
         longest = max(texts, key=len)
         return EncoderError(
             f"{self._name} refused a request of {len(texts)} texts: {said}. If a text is too long, cut it: the longest "
@@ -249,21 +235,14 @@ class LiteLLMEncoder(TextEncoder):
 
     def _check_key(self) -> str | None:
         """Refuse early without a key; a server of one's own mostly wants none, but its client wants a word."""
-        missing = [
-            name for name in self._litellm.validate_environment(self._name)["missing_keys"] if name.endswith("_API_KEY")
-        ]
-        if not os.environ.get(self._key_name(), "x").strip():
-            missing = [self._key_name()]
-        if not missing or os.environ.get("AZURE_AD_TOKEN"):
+        missing = missing_keys(self._litellm, self._name, self._spec.provider)
+        if not missing:
             return None
         if self._api_base is not None:
             return "no-key"
         raise EncoderError(
             f"{self._name} needs a key, and {' or '.join(missing)} is not set. Type: export {missing[-1]}=..."
         )
-
-    def _key_name(self) -> str:
-        return f"{self._spec.provider.upper()}_API_KEY"
 
     def _price_per_token(self) -> float | None:
         for name in (f"{self._spec.provider}/{self._spec.model}", self._spec.model):
@@ -294,55 +273,6 @@ def _check_settings(*, dimensions: int | None, concurrency: int, timeout: float,
         raise ConfigError(problems)
 
 
-def _import_litellm() -> ModuleType:
-    # Its price list would be fetched, and any .env file of the working directory read into the environment.
-    with _unless_set(LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_MODE="PRODUCTION"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = require("litellm", extra="api", purpose="An embedding API")
-    module.suppress_debug_info = True  # type: ignore[attr-defined]
-    return module
-
-
-@contextmanager
-def _unless_set(**values: str) -> Iterator[None]:
-    changed = [name for name in values if name not in os.environ]
-    os.environ.update({name: values[name] for name in changed})
-    try:
-        yield
-    finally:
-        for name in changed:
-            os.environ.pop(name, None)
-
-
-def _one_at_a_time(progress: Progress) -> Progress:
-    lock = threading.Lock()
-
-    def told(stage: str, done: int, total: int | None = None, note: str = "") -> None:
-        with lock:
-            progress(stage, done, total, note)
-
-    return told
-
-
 def _vector(value: Any) -> Any:
     """Decode what an API may give instead of a list of numbers: float32 in base64."""
     return np.frombuffer(base64.b64decode(value), dtype="<f4") if isinstance(value, str) else value
-
-
-def _retry_after(error: Exception) -> float | None:
-    response = getattr(error, "response", None)
-    for headers in (getattr(error, "litellm_response_headers", None), getattr(response, "headers", None)):
-        value = (headers or {}).get("retry-after")
-        if value is not None and (seconds := _seconds_until(str(value))) is not None:
-            return max(0.0, seconds)
-    return None
-
-
-def _seconds_until(value: str) -> float | None:
-    """Read a Retry-After header: seconds, or a date (RFC 9110, 10.2.3); None for anything else."""
-    with suppress(ValueError):
-        seconds = float(value)
-        return seconds if math.isfinite(seconds) else None
-    with suppress(ValueError):
-        return parsedate_to_datetime(value).timestamp() - time.time()
-    return None
