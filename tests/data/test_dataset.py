@@ -1,4 +1,6 @@
+import json
 import re
+from dataclasses import replace
 
 import numpy
 import pandas
@@ -6,6 +8,8 @@ import polars
 import pytest
 
 from embertune.data.dataset import Dataset, Document
+from embertune.data.io import load_dataset
+from embertune.data.origin import Origin
 from embertune.errors import DataError
 
 
@@ -246,3 +250,43 @@ def test_judged_are_the_queries_with_a_relevant_document_in_their_order(toy):
     data = Dataset(toy.corpus, toy.queries, {"c": {"x": 0.5}, "b": {"x": 0.0, "y": -1.0}, "a": {"z": 1.0}})
     assert data.judged == ("a", "c")
     assert [query for query in data.queries if data.positives(query)] == ["a", "c"]
+
+
+def mixed():
+    rows = Dataset.from_pairs([(f"question {n}", f"answer {n}") for n in range(4)])
+    return replace(rows, synthetic={"q2": Origin("extractive", "crop"), "q4": Origin("openai/gpt-4o-mini")})
+
+
+def test_who_wrote_a_query_is_kept_by_select_save_and_load(tmp_path):
+    data = mixed()
+    assert data.select(["q1", "q4"]).synthetic == {"q4": Origin("openai/gpt-4o-mini")}
+    data.save(tmp_path)
+    assert load_dataset(tmp_path) == data
+    line = (tmp_path / "queries.jsonl").read_text(encoding="utf-8").splitlines()[1]
+    assert json.loads(line)["metadata"] == {"synthetic": True, "generator": "extractive", "style": "crop"}
+    assert "\n  synthetic   1 by extractive, 1 by openai/gpt-4o-mini" in str(data)
+
+
+def test_synthetic_queries_count_in_the_fingerprint_and_data_sets_without_keep_theirs():
+    data = mixed()
+    assert (
+        replace(data, synthetic={}).fingerprint
+        == Dataset.from_pairs([(f"question {n}", f"answer {n}") for n in range(4)]).fingerprint
+    )
+    assert data.fingerprint != replace(data, synthetic={}).fingerprint
+    assert data != replace(data, synthetic={})
+
+
+def test_synthetic_names_queries_that_are_there():
+    expected = "1 query id in synthetic is not among the queries (such as 'q9')"
+    with pytest.raises(DataError, match=re.escape(expected)):
+        replace(mixed(), synthetic={"q9": Origin("extractive")})
+
+
+def test_metadata_that_says_nothing_of_synthesis_is_passed_over(tmp_path):
+    data = mixed()
+    data.save(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows[0]["metadata"], rows[1]["metadata"] = {"url": "a"}, {"synthetic": True}
+    (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert load_dataset(tmp_path).synthetic == {"q2": Origin("unknown"), "q4": Origin("openai/gpt-4o-mini")}

@@ -14,6 +14,7 @@ from embertune.core.paths import as_path
 from embertune.data.builder import PARTS, as_id, as_text, examples, without_text
 from embertune.data.document import Document
 from embertune.data.lines import read_json_lines
+from embertune.data.origin import Origin
 from embertune.data.qrels import Qrels, judged_queries, read_qrels, write_qrels
 from embertune.data.texts import counted
 from embertune.errors import DataError, StorageError
@@ -66,7 +67,8 @@ def read_beir(folder: Path, name: str) -> Dataset:
 
     Judgements are in ``qrels/train.tsv``, ``dev.tsv``, ``test.tsv``, or in one ``qrels.tsv``. A folder whose only
     file is ``qrels/test.tsv`` (as most of BEIR) or ``qrels.tsv`` gives no split, so `parts` is empty. Queries and
-    documents without text are left out with their judgements, and counted in `notes`.
+    documents without text are left out with their judgements, and counted in `notes`. A query whose "metadata" says
+    ``{"synthetic": true, "generator": …, "style": …}`` is one that nobody asked.
 
     Args:
         folder: Where corpus.jsonl and queries.jsonl are.
@@ -85,7 +87,8 @@ def read_beir(folder: Path, name: str) -> Dataset:
             )
     notes: list[str] = []
     corpus, empty_documents = _read_texts(folder / "corpus.jsonl", "documents", notes)
-    titled, empty_queries = _read_texts(folder / "queries.jsonl", "queries", notes)
+    synthetic: dict[str, Origin] = {}
+    titled, empty_queries = _read_texts(folder / "queries.jsonl", "queries", notes, synthetic)
     queries = {query_id: document.text for query_id, document in titled.items()}
     qrels, parts = _read_judgements(_qrels_files(folder), notes)
     _check_ids(folder, qrels, (queries.keys() | empty_queries, corpus.keys() | empty_documents))
@@ -93,7 +96,10 @@ def read_beir(folder: Path, name: str) -> Dataset:
     if not judged_queries(qrels):
         raise DataError(f"{folder}: no judgement has a grade above 0, so no document is relevant to any query.")
     parts = {query_id: part for query_id, part in parts.items() if query_id in qrels}
-    return Dataset(corpus=corpus, queries=queries, qrels=qrels, name=name, parts=parts, notes=tuple(notes))
+    synthetic = {query_id: origin for query_id, origin in synthetic.items() if query_id in queries}
+    return Dataset(
+        corpus=corpus, queries=queries, qrels=qrels, name=name, parts=parts, notes=tuple(notes), synthetic=synthetic
+    )
 
 
 def write_beir(dataset: Dataset, folder: Path) -> None:
@@ -152,8 +158,10 @@ def _move_in(complete: Path, folder: Path) -> None:
         raise
 
 
-def _read_texts(path: Path, kind: str, notes: list[str]) -> tuple[dict[str, Document], set[str]]:
-    """Read ids and texts; also the ids of those that were left out because they have no text."""
+def _read_texts(
+    path: Path, kind: str, notes: list[str], synthetic: dict[str, Origin] | None = None
+) -> tuple[dict[str, Document], set[str]]:
+    """Read ids and texts, and who wrote those that are synthetic; give also the ids of those that have no text."""
     texts: dict[str, Document] = {}
     empty: dict[str, None] = {}
     repeated = 0
@@ -170,6 +178,8 @@ def _read_texts(path: Path, kind: str, notes: list[str]) -> tuple[dict[str, Docu
             repeated += 1
         else:
             texts[identifier] = document
+            if synthetic is not None and (origin := _origin(row, f"{path}:{number}")):
+                synthetic[identifier] = origin
     if not texts:
         raise DataError(f'{path} holds no {kind} with text. Expected lines such as {{"_id": "1", "text": "…"}}.')
     empty = {identifier: None for identifier in empty if identifier not in texts}
@@ -189,6 +199,15 @@ def _read_text(row: Mapping[str, Any], place: str) -> tuple[str, Document]:
     identifier = as_id(row[id_key], f"{place}: the id")
     text = as_text(row[text_key], f"{place}: the text")
     return identifier, Document(text, as_text(row.get("title"), f"{place}: the title"))
+
+
+def _origin(row: Mapping[str, Any], place: str) -> Origin | None:
+    """Read who wrote a query: BEIR has room for it in "metadata", whose other entries are not looked at."""
+    told = row.get("metadata")
+    if not isinstance(told, Mapping) or not told.get("synthetic"):
+        return None
+    generator, style = (as_text(told.get(key), f"{place}: {key!r} of the metadata") for key in ("generator", "style"))
+    return Origin(generator or "unknown", style)
 
 
 def _qrels_files(folder: Path) -> list[tuple[Path, str]]:
@@ -280,7 +299,7 @@ def _write_files(dataset: Dataset, folder: Path) -> None:
         folder / "corpus.jsonl",
         ({"_id": key, "title": document.title, "text": document.text} for key, document in dataset.corpus.items()),
     )
-    _write_json_lines(folder / "queries.jsonl", ({"_id": key, "text": text} for key, text in dataset.queries.items()))
+    _write_json_lines(folder / "queries.jsonl", _query_rows(dataset))
     (folder / "qrels").mkdir()
     files: dict[str, list[str]] = {}
     for query_id in dataset.qrels:
@@ -289,7 +308,14 @@ def _write_files(dataset: Dataset, folder: Path) -> None:
         write_qrels(folder / "qrels" / f"{part}.tsv", dataset.qrels, query_ids)
 
 
-def _write_json_lines(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+def _query_rows(dataset: Dataset) -> Iterable[Mapping[str, Any]]:
+    for key, text in dataset.queries.items():
+        origin = dataset.synthetic.get(key)
+        metadata = {} if origin is None else {"metadata": {"synthetic": True, **origin._asdict()}}
+        yield {"_id": key, "text": text, **metadata}
+
+
+def _write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with path.open("wb") as file:
         for row in rows:
             try:

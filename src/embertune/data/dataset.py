@@ -14,6 +14,7 @@ from typing import Any
 from embertune.core.hashing import fingerprint_texts
 from embertune.data.builder import PARTS, DatasetBuilder, as_grade, as_text, examples
 from embertune.data.document import Document
+from embertune.data.origin import Origin, count_generators
 from embertune.data.qrels import judged_queries
 from embertune.data.readonly import ReadOnlyDict
 from embertune.data.texts import counted, is_broken, shortened
@@ -27,8 +28,8 @@ class Dataset:
     """A retrieval data set in BEIR's terms; nothing in it can be changed after it is made, which raises a TypeError.
 
     The mappings are copied and locked (also those inside `qrels`), so the data set stays as it is whatever becomes of
-    what it was made from. Two data sets are equal when corpus, queries, judgements and parts are; name and notes tell
-    where they came from and do not count.
+    what it was made from. Two data sets are equal when corpus, queries, judgements, parts and synthetic queries are;
+    name and notes tell where they came from and do not count.
 
     Raises:
         DataError: Judgements or parts name ids that are not there, or a grade is not a finite number.
@@ -51,6 +52,8 @@ class Dataset:
     """Query id -> "train", "dev" or "test" where the source gave a split; else empty."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Sentences: what loading merged, dropped and skipped, with counts."""
+    synthetic: Mapping[str, Origin] = field(default_factory=dict)
+    """Query id -> who wrote it, of the queries that nobody asked. They are never in test where others are."""
 
     def __post_init__(self) -> None:
         """Refuse ids that match nothing and grades that are no numbers, and lock what is inside."""
@@ -60,7 +63,7 @@ class Dataset:
                 f"The data set {self.name!r} does not fit together:\n" + "\n".join(f"- {p}" for p in problems)
             )
         # "frozen" keeps the fields; that nothing changes inside them either is what the fingerprint rests on.
-        for name in ("corpus", "queries", "parts"):
+        for name in ("corpus", "queries", "parts", "synthetic"):
             object.__setattr__(self, name, ReadOnlyDict.of(getattr(self, name)))
         qrels = {query_id: ReadOnlyDict.of(grades) for query_id, grades in self.qrels.items()}
         object.__setattr__(self, "qrels", ReadOnlyDict(qrels))
@@ -82,11 +85,14 @@ class Dataset:
         if self.parts:
             counts = Counter(self.parts.values())
             lines.append("  parts       " + ", ".join(f"{part} {counts[part]}" for part in PARTS if counts[part]))
+        if self.synthetic:
+            made = count_generators(self.synthetic, self.queries)
+            lines.append("  synthetic   " + ", ".join(f"{count} by {name}" for name, count in made.items()))
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of texts, ids, grades and parts ("sha256:…"); the order of files and rows does not matter."""
+        """Hash of texts, ids, grades, parts and origins ("sha256:…"); the order of files and rows does not matter."""
         return fingerprint_texts(_content(self))
 
     @cached_property
@@ -144,6 +150,7 @@ class Dataset:
             name=self.name,
             parts={query_id: part for query_id, part in self.parts.items() if query_id in wanted},
             notes=self.notes,
+            synthetic={query_id: origin for query_id, origin in self.synthetic.items() if query_id in wanted},
         )
 
     def save(self, folder: str | Path) -> None:
@@ -317,6 +324,9 @@ def _id_problems(dataset: Dataset) -> Iterable[str]:
     if unknown := [query_id for query_id in dataset.parts if query_id not in dataset.qrels]:
         found = counted(len(unknown), "query id in the parts has", "query ids in the parts have")
         yield f"{found} no judgement in the qrels (such as {examples(unknown)})"
+    if unknown := [query_id for query_id in dataset.synthetic if query_id not in dataset.queries]:
+        found = counted(len(unknown), "query id in synthetic is", "query ids in synthetic are")
+        yield f"{found} not among the queries (such as {examples(unknown)})"
     if wrong := sorted(set(dataset.parts.values()) - set(PARTS)):
         yield f"the parts are called {examples(wrong)}; expected 'train', 'dev' or 'test'"
 
@@ -337,3 +347,8 @@ def _content(dataset: Dataset) -> Iterable[str]:
     yield "parts"
     for query_id in sorted(dataset.parts):
         yield from (query_id, dataset.parts[query_id])
+    # Who wrote a query decides on which side of a split it may stand; data sets without such queries keep their hash.
+    if dataset.synthetic:
+        yield "synthetic"
+    for query_id in sorted(dataset.synthetic):
+        yield from (query_id, *dataset.synthetic[query_id])
