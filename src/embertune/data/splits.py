@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from embertune.core.random import generator
 from embertune.data.builder import PARTS
+from embertune.data.companions import asked_by_people, companions, companions_note
 from embertune.data.dataset import Dataset
 from embertune.data.groups import fill_parts, group_by_document, group_by_query, share_out
 from embertune.data.texts import counted
@@ -79,6 +80,9 @@ def split_dataset(
 ) -> Split:
     """Divide the queries that have a relevant document into train, dev and test; each keeps the whole corpus.
 
+    Synthetic queries are never judged on where people asked others: these are divided, and those go to train, but for
+    what would tell of dev and test.
+
     Args:
         dataset: What to divide. The order of its queries does not matter, only their ids and texts.
         method: "by-query" draws queries at random, those of equal normalised text together: documents are seen in
@@ -99,19 +103,23 @@ def split_dataset(
     fractions = _checked(fractions)
     if method == "given":
         return _given(dataset, fractions, seed)
-    groups = _groups(dataset, method)
+    judged = asked_by_people(dataset)
+    groups = _groups(judged, method)
     sizes = share_out(sum(map(len, groups)), fractions)
     parts = fill_parts(groups, sizes, generator(seed, "split", method))
-    _refuse_empty_parts(dataset, method, groups, parts, fractions)
-    notes = _notes(dataset, method, groups, parts, sizes)
-    train, dev, test = (dataset.select(part) for part in parts)
-    return Split(train, dev, test, method, fractions, seed, notes)
+    _refuse_empty_parts(judged, method, groups, parts, fractions)
+    _, dev, test = (dataset.select(part) for part in parts)
+    beside = companions(dataset, (dev, test), by_document=method == "by-document")
+    notes = _notes(judged, method, groups, parts, sizes) + companions_note(dataset, len(beside))
+    return Split(dataset.select([*parts[0], *beside]), dev, test, method, fractions, seed, notes)
 
 
 def folds(
     dataset: Dataset, k: int = 5, method: SplitMethod = "by-query", *, seed: int = 0
 ) -> list[tuple[Dataset, Dataset]]:
     """Divide a data set k times into train and test, where it is too small for three parts; each query is in one test.
+
+    Where people asked some of the queries, synthetic ones are in no test, as in `split_dataset`.
 
     Args:
         dataset: What to divide.
@@ -138,7 +146,7 @@ def folds(
         problems.append("folds are made by-query or by-document; the parts of the source are one split, not folds")
     if problems:
         raise ConfigError(problems)
-    groups = _groups(dataset, method)
+    groups = _groups(asked_by_people(dataset), method)
     total = sum(map(len, groups))
     parts = fill_parts(groups, share_out(total, [1 / k] * k), generator(seed, "folds", method))
     if not all(parts):
@@ -147,10 +155,14 @@ def folds(
             f"folds {method}: {sum(not part for part in parts)} would stay empty. "
             f"Expected at least {k} groups of similar size. {_ways_out(method)}"
         )
-    return [
-        (dataset.select(query_id for other in parts if other is not part for query_id in other), dataset.select(part))
-        for part in parts
-    ]
+    return [_fold(dataset, parts, held, method) for held in range(k)]
+
+
+def _fold(dataset: Dataset, parts: list[list[str]], held: int, method: SplitMethod) -> tuple[Dataset, Dataset]:
+    test = dataset.select(parts[held])
+    others = [query_id for at, part in enumerate(parts) if at != held for query_id in part]
+    beside = companions(dataset, [test], by_document=method == "by-document")
+    return dataset.select([*others, *beside]), test
 
 
 def seen_queries(train: Dataset, test: Dataset) -> set[str]:
@@ -246,9 +258,16 @@ def _given(dataset: Dataset, fractions: tuple[float, float, float], seed: int) -
             f"{dataset.name} has no split of its own. Expected qrels/train.tsv and qrels/test.tsv (and dev.tsv), or "
             "files called train, dev and test. Or let it be made: --split by-query, or --split by-document"
         )
-    train, dev, test = (
+    train, dev, both = (
         dataset.select(query_id for query_id in dataset.judged if dataset.parts.get(query_id) == part) for part in PARTS
     )
+    # Synthetic queries that were made for a test set of people's belong to no part: they are there to be trained on.
+    free = [query_id for query_id in dataset.synthetic if query_id not in dataset.parts]
+    test = asked_by_people(both)
+    notes = _left_out(len(dataset.queries) - len(free) - sum(len(part.queries) for part in (train, dev, both)))
+    if free:
+        beside = set(companions(dataset, (dev, test), by_document=False))
+        train = dataset.select([*train.queries, *beside.intersection(free)])
     if not train.queries or not test.queries:
         counts = f"train {len(train.queries)}, dev {len(dev.queries)}, test {len(test.queries)}"
         missing = "train" if not train.queries else "test"
@@ -256,7 +275,8 @@ def _given(dataset: Dataset, fractions: tuple[float, float, float], seed: int) -
             f"{dataset.name}: the given split has no {missing} ({counts} judged queries). "
             f"Expected qrels/{missing}.tsv, or type --split by-query to pool all queries and split them again."
         )
-    notes = _left_out(len(dataset.queries) - sum(len(part.queries) for part in (train, dev, test)))
+    if mixed := len(both.queries) - len(test.queries):
+        notes += (f"{counted(mixed, 'synthetic query is', 'synthetic queries are')} left out of the given test.",)
     if not dev.queries and fractions[1] > 0:
         train, dev, note = _cut_dev(train, test, fractions, seed)
         notes += (note,)
@@ -269,7 +289,7 @@ def _cut_dev(
     """Cut dev from train in the way that test was cut: strength chosen on seen documents harms unseen ones."""
     method: SplitMethod = "by-query" if seen_queries(train, test) else "by-document"
     share = fractions[1] / (fractions[0] + fractions[1])
-    groups = _groups(train, method)
+    groups = _groups(asked_by_people(train), method)
     total = sum(map(len, groups))
     parts = fill_parts(groups, share_out(total, (1 - share, share)), generator(seed, "dev", method))
     if not all(parts):
@@ -279,4 +299,6 @@ def _cut_dev(
         )
     taken = "was" if len(parts[1]) == 1 else "were"
     note = f"The source gave no dev; {len(parts[1])} of its {total} training queries {taken} taken for it, {method}."
-    return train.select(parts[0]), train.select(parts[1]), note
+    dev = train.select(parts[1])
+    beside = companions(train, [dev], by_document=method == "by-document")
+    return train.select([*parts[0], *beside]), dev, note
