@@ -16,6 +16,7 @@ from embertune.adapters import (
 )
 from embertune.adapters.chain import Chain
 from embertune.adapters.gate import Gate
+from embertune.adapters.pairs import TrainingPairs
 from embertune.core.vectors import normalize
 from embertune.errors import ArtifactError, ConfigError, DataError, NotFittedError
 
@@ -39,9 +40,9 @@ def by_hand(vectors, adapters, side="query"):
 def test_each_link_is_fitted_on_what_those_before_it_give():
     queries, documents = pairs()
     given = check_pairs(queries, documents)
-    first = TruncationAdapter(5, pull=0.03).fit(given.queries, given.documents, pairs=given.pairs)
+    first = TruncationAdapter(5, pull=0.03).fit_training(given)
     mapped = first.transform(given.queries), first.transform(given.documents, "document")
-    second = LinearAdapter(pull=0.03).fit(*mapped, pairs=given.pairs)
+    second = LinearAdapter(pull=0.03).fit_training(TrainingPairs(*mapped, given.pairs))
     chain = Chain(links()).fit(queries, documents)
     np.testing.assert_array_equal(chain.links_[1].coef_, second.coef_)
     for side, vectors in (("query", queries), ("document", documents)):

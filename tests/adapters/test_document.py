@@ -218,9 +218,9 @@ def test_errors():
     bad = DocumentAdapter("median", reach=0, shrinkage=-1, outside=-0.5, temperature=0, max_others=0)
     says = (
         "Invalid configuration:\n- method must be 'contrast' or 'mean' or 'nudge', got 'median'\n"
-        "- reach must be positive, got 0\n- shrinkage must be 0 or more, got -1\n"
-        "- outside must be 0 or more, got -0.5\n- temperature must be positive, got 0\n"
-        "- max_others must be at least 1, got 0"
+        "- max_others must be at least 1, got 0\n- temperature must be positive, got 0\n"
+        "- shrinkage must be 0 or more, got -1\n- outside must be 0 or more, got -0.5\n"
+        "- reach must be positive, got 0"
     )
     with pytest.raises(ConfigError, match=re.escape(says)):
         bad.fit(queries[:40], documents[:40])

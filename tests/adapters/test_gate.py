@@ -76,7 +76,9 @@ def test_strength_and_gate_are_saved(tmp_path):
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
 def test_an_impossible_strength_is_refused(strength):
-    with pytest.raises(ConfigError, match=re.escape("strength must be from 0 (the frozen encoder) to 1 (as trained)")):
+    with pytest.raises(
+        ConfigError, match=re.escape("strength must be from 0 (nothing of what was learned) to 1")
+    ):
         fitted().scaled(strength)
 
 

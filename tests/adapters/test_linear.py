@@ -94,7 +94,9 @@ def test_scikit_learn_contract():
     adapter = LinearAdapter("both", pull=0.3)
     assert adapter.get_params() == {
         "side": "both", "maps": "separate", "form": "full", "rank": None, "pull": 0.3, "temperature": 0.05,
-        "max_steps": 40, "max_candidates": 4096, "seed": 0,
+        "max_steps": 40, "max_candidates": 4096, "loss": "info_nce", "negatives": "all", "num_negatives": 5,
+        "margin": 0.2, "batch_size": 256, "max_epochs": 20, "learning_rate": 1e-3, "dropout": 0.0, "patience": 5,
+        "seed": 0,
     }  # fmt: skip
     assert adapter.set_params(pull=0.5).pull == 0.5
     queries, documents = rotated()
@@ -115,8 +117,8 @@ def test_impossible_parameters_are_named_all_at_once():
     with pytest.raises(ConfigError) as caught:
         LinearAdapter("documents", pull=0, temperature=-1, max_steps=0).fit(np.eye(2), np.eye(2))
     assert str(caught.value) == (
-        "Invalid configuration:\n- side must be 'query' or 'both', got 'documents'\n- pull must be positive, got 0\n"
-        "- temperature must be positive, got -1\n- max_steps must be at least 1, got 0"
+        "Invalid configuration:\n- side must be 'query' or 'both', got 'documents'\n"
+        "- max_steps must be at least 1, got 0\n- temperature must be positive, got -1\n- pull must be positive, got 0"
     )
 
 

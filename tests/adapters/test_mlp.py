@@ -106,7 +106,7 @@ def test_saved_bits_are_equal_and_damage_is_found(tmp_path):
     with pytest.raises(ArtifactError, match=re.escape("input_bias has shape (3,), expected (16,)")):
         load_adapter(adapter.save(tmp_path / "b"))
     adapter.network_["input_bias"] = np.full(16, np.nan, dtype=np.float32)
-    with pytest.raises(ArtifactError, match="rows of the weights input_bias hold NaN or infinite values"):
+    with pytest.raises(ArtifactError, match="'input_bias' holds NaN or infinite values"):
         load_adapter(adapter.save(tmp_path / "b"))
 
 
@@ -116,8 +116,8 @@ def test_errors():
     bad = MLPAdapter("document", hidden=0, learning_rate=0, dropout=1.0, pull=-1.0)
     says = (
         "Invalid configuration:\n- side must be 'query' or 'both', got 'document'\n- hidden must be at least 1, got 0\n"
-        "- learning_rate must be positive, got 0\n- dropout must be from 0 to below 1, got 1.0\n"
-        "- pull must be 0 or more, got -1.0"
+        "- pull must be 0 or more, got -1.0\n- learning_rate must be positive, got 0\n"
+        "- dropout must be from 0 to below 1, got 1.0"
     )
     with pytest.raises(ConfigError, match=re.escape(says)):
         bad.fit(np.eye(2), np.eye(2))

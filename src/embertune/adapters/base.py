@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,83 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.gate import Gate
+from embertune.adapters.pairs import TrainingPairs, check_pairs
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.errors import ConfigError, DataError, NotFittedError
 
-__all__ = ["ADAPTER_TYPES", "Adapter", "Side", "TrainingPairs", "check_pairs"]
+__all__ = ["ADAPTER_TYPES", "Adapter", "Extra", "Side", "TrainingPairs", "check_pairs"]
 
 Side = Literal["query", "document"]
-
-
-class TrainingPairs:
-    """Training pairs as three arrays, checked: what every solver takes.
-
-    Attributes:
-        queries: (n, d) float32, rows of length 1.
-        documents: (m, d) float32, rows of length 1.
-        pairs: (p, 2) positions of a query and of one of its positives, sorted, each once.
-    """
-
-    def __init__(self, queries: Vectors, documents: Vectors, pairs: npt.NDArray[np.intp]) -> None:
-        self.queries, self.documents, self.pairs = queries, documents, pairs
-
-
-def check_pairs(queries: Any, documents: Any, pairs: Any = None) -> TrainingPairs:
-    """Check training input and give it as unit vectors and positions.
-
-    Args:
-        queries: (n, d).
-        documents: (m, d); without `pairs`, row i answers query i, and equal rows are one document.
-        pairs: (p, 2) positions of a query and of one of its positives.
-
-    Raises:
-        DataError: Shapes do not fit, or there is nothing to learn from.
-
-    Example:
-        >>> check_pairs([[1, 0], [0, 1]], [[1, 0], [1, 0]]).pairs.tolist()
-        [[0, 0], [1, 0]]
-    """
-    queries, documents = as_vectors(queries, "queries"), as_vectors(documents, "documents")
-    if queries.shape[1] != documents.shape[1]:
-        raise DataError(
-            f"The queries have {queries.shape[1]} dimensions and the documents {documents.shape[1]}. "
-            "Both must come from the same encoder."
-        )
-    if pairs is None:
-        if len(queries) != len(documents):
-            raise DataError(
-                f"{len(queries)} queries and {len(documents)} documents were given without `pairs`, so row i of one "
-                "must answer row i of the other. Give as many of each, or pairs=[(query, document), ...] by position."
-            )
-        documents, inverse = np.unique(documents, axis=0, return_inverse=True)
-        positions = np.column_stack([np.arange(len(queries)), inverse.ravel()])
-    else:
-        positions = _positions(pairs)
-        highest = positions.max(axis=0, initial=-1)
-        if positions.min(initial=0) < 0 or highest[0] >= len(queries) or highest[1] >= len(documents):
-            raise DataError(
-                f"Pairs point at query {highest[0]} and document {highest[1]}, but there are {len(queries)} queries "
-                f"and {len(documents)} documents. Positions count from 0."
-            )
-    if not len(positions):
-        raise DataError("There is no pair to learn from. Give at least one query with a document that answers it.")
-    return TrainingPairs(normalize(queries), normalize(documents), np.unique(positions, axis=0))
-
-
-def _positions(pairs: Any) -> npt.NDArray[np.intp]:
-    """Give pairs as (p, 2) whole numbers."""
-    try:
-        array = np.asarray(pairs)
-        fits = array.size == 0 or (array.ndim == 2 and array.shape[1] == 2 and np.issubdtype(array.dtype, np.integer))
-    except ValueError:  # rows of different lengths
-        fits = False
-    if not fits:
-        first = next(iter(pairs), None) if not isinstance(pairs, str) else pairs
-        raise DataError(
-            f"The pairs are not positions (first: {first!r}). Expected whole numbers of shape (p, 2), such as "
-            "pairs=[(0, 3), (1, 7)]: the row of a query and the row of a document that answers it."
-        )
-    return array.astype(np.intp).reshape(-1, 2)
+Extra = Literal["labels", "hard negatives", "passages", "validation"]
 
 
 class Adapter(ABC):
@@ -104,7 +35,7 @@ class Adapter(ABC):
 
     Attributes:
         type: The name of the class in config.json.
-        strength: How much of what was learned is applied: 0 is the frozen encoder, 1 is as trained.
+        strength: How much of what was learned is applied: 0 is none of it, 1 is as trained.
         gate: Gives queries unlike the training queries the frozen encoder's behaviour back.
         encoder: The specification of the encoder whose embeddings it was fitted on, if known.
         attachments: Text files that belong to it and are saved beside it, by name.
@@ -150,6 +81,11 @@ class Adapter(ABC):
         return False
 
     @property
+    def wants(self) -> frozenset[Extra]:
+        """What `fit_training` learns from beyond pairs: `tune` then brings it along."""
+        return frozenset()
+
+    @property
     def output_dimension(self) -> int | None:
         """Dimension of the embeddings it gives; None gives what it takes."""
         return self.dimension
@@ -157,6 +93,18 @@ class Adapter(ABC):
     @abstractmethod
     def fit(self, queries: Any, documents: Any, *, pairs: Any = None) -> Self:
         """Learn from queries and the documents that answer them; see `check_pairs` for the arguments."""
+
+    def fit_training(self, training: TrainingPairs, *, validate: Callable[[Self], float] | None = None) -> Self:
+        """Learn from pairs and what else is known of them; this is what `tune` calls.
+
+        A class that makes no use of it inherits this one, which calls `fit` with the pairs alone.
+
+        Args:
+            training: What `check_pairs` gave.
+            validate: Scores a fitted copy on queries that it is not fitted on, for those that stop early.
+        """
+        self._forget()
+        return self.fit(training.queries, training.documents, pairs=training.pairs)
 
     @abstractmethod
     def changes(self, side: Side) -> bool:
@@ -229,8 +177,8 @@ class Adapter(ABC):
         """Give a copy that applies more or less of what was learned; the arrays are shared.
 
         Args:
-            strength: 0 is the frozen encoder, 1 is as trained. It is not relative: ``a.scaled(0.5).scaled(1)`` is as
-                trained.
+            strength: 0 is the frozen encoder (of a `TruncationAdapter` the plain reduction, with which training began),
+                1 is as trained. It is not relative: ``a.scaled(0.5).scaled(1)`` is as trained.
 
         Raises:
             ConfigError: Not a number from 0 to 1.
@@ -242,7 +190,9 @@ class Adapter(ABC):
             True
         """
         if not 0 <= strength <= 1:
-            raise ConfigError(f"strength must be from 0 (the frozen encoder) to 1 (as trained), got {strength}")
+            raise ConfigError(
+                f"strength must be from 0 (nothing of what was learned) to 1 (as trained), got {strength}"
+            )
         return self._with(strength=float(strength))
 
     def gated(self, gate: Gate | None) -> Self:
@@ -257,6 +207,11 @@ class Adapter(ABC):
                 f"{self.dimension}. Fit it on the adapter's own queries: Gate.fit(queries)"
             )
         return self._with(gate=gate)
+
+    def _forget(self) -> None:
+        """Drop what belongs to an earlier fit and is no parameter: every `fit` begins with it."""
+        for name in ("strength", "gate", "encoder", "attachments"):
+            self.__dict__.pop(name, None)
 
     def _with(self, **changes: Any) -> Self:
         other = copy.copy(self)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy.typing as npt
 
-from embertune.adapters.base import Adapter, Side, check_pairs
+from embertune.adapters.base import Adapter, Extra, Side, TrainingPairs, check_pairs
 from embertune.adapters.state import from_state, to_state
 from embertune.core.vectors import Vectors
 from embertune.errors import ConfigError, DataError
@@ -84,16 +86,29 @@ class Chain(Adapter):
             ConfigError: There is no adapter to chain, or a parameter of one is impossible.
             DataError: The arrays do not fit together.
         """
+        return self.fit_training(check_pairs(queries, documents, pairs))
+
+    @property
+    def wants(self) -> frozenset[Extra]:
+        """What any link does."""
+        return frozenset().union(*(link.wants for link in self.adapters))
+
+    def fit_training(self, training: TrainingPairs, *, validate: Callable[[Self], float] | None = None) -> Self:
+        """Fit a copy of each adapter on what the copies before it give, with whatever else is known; see `fit`."""
         self._check()
-        training = check_pairs(queries, documents, pairs)
-        queries, documents = training.queries, training.documents
+        self._forget()
         links: list[Adapter] = []
         for adapter in self.adapters:
-            if links:
-                queries, documents = links[-1].transform(queries), links[-1].transform(documents, "document")
-            links.append(copy.deepcopy(adapter).fit(queries, documents, pairs=training.pairs))
+            score = None if validate is None else partial(self._score, validate, tuple(links))
+            # The gate of an earlier fit is forgotten; how much of a link is applied is a setting of the chain.
+            links.append(copy.deepcopy(adapter).fit_training(training, validate=score).scaled(adapter.strength))
+            training = _behind(links[-1], training)
         self.links_ = links
         return self
+
+    def _score(self, validate: Callable[[Self], float], before: Sequence[Adapter], link: Adapter) -> float:
+        """Score the chain as far as this link."""
+        return validate(self._with(adapters=[*before, link], links_=[*before, link]))
 
     def changes(self, side: Side) -> bool:
         """Tell whether any link maps this side."""
@@ -158,6 +173,17 @@ class Chain(Adapter):
         if strangers or not self.adapters:
             found = f"found {', '.join(strangers[:3])}" if strangers else "there is none"
             raise ConfigError(f"A chain is made of one adapter or more, and {found}. Type: Chain([LinearAdapter()])")
+
+
+def _behind(adapter: Adapter, training: TrainingPairs) -> TrainingPairs:
+    """Give training pairs as they are behind an adapter."""
+    passages = training.passages
+    return replace(
+        training,
+        queries=adapter.transform(training.queries),
+        documents=adapter.transform(training.documents, "document"),
+        passages=None if passages is None else adapter.transform(passages, "document"),
+    )
 
 
 def _given(links: Sequence[Adapter]) -> int | None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, Side, TrainingPairs, check_pairs
+from embertune.adapters.params import check_finite, impossible
 from embertune.adapters.solvers.anchors import Matches, find_anchors
 from embertune.adapters.solvers.offsets import Contrast, mean_moved, nudged, sum_of_queries
 from embertune.adapters.solvers.rows import Positions
@@ -123,7 +124,8 @@ class DocumentAdapter(Adapter):
             DataError: The arrays do not fit together.
         """
         (fitted,) = self.fit_path(check_pairs(queries, documents, pairs), [self.reach])
-        self.__dict__.update(fitted.__dict__)
+        self._forget()
+        self.anchors_, self.offsets_ = fitted.anchors_, fitted.offsets_
         return self
 
     def fit_path(self, training: TrainingPairs, reaches: Sequence[float]) -> Iterator[DocumentAdapter]:
@@ -265,7 +267,8 @@ class DocumentAdapter(Adapter):
         anchors, offsets = tensors["anchors"], tensors["offsets"]
         if anchors.ndim != 2 or not len(anchors) or anchors.shape != offsets.shape:
             raise DataError(f"the anchors have shape {anchors.shape} and the offsets {offsets.shape}, expected (k, d)")
-        adapter.anchors_, adapter.offsets_ = as_vectors(anchors, "anchors"), as_vectors(offsets, "offsets")
+        check_finite(tensors)
+        adapter.anchors_, adapter.offsets_ = as_vectors(anchors), as_vectors(offsets)
         return adapter
 
     def _anchors(self) -> Vectors:
@@ -274,9 +277,13 @@ class DocumentAdapter(Adapter):
         return self.anchors_
 
     def _check(self, reaches: Sequence[float]) -> None:
-        problems = []
-        if self.method not in _METHODS:
-            problems.append(f"method must be {' or '.join(map(repr, _METHODS))}, got {self.method!r}")
+        problems = impossible(
+            self.get_params(),
+            choices={"method": _METHODS},
+            at_least={"max_others": 1},
+            positive=("temperature",),
+            not_negative=("shrinkage", "outside"),
+        )
         problems += [f"reach must be positive, got {reach}" for reach in reaches if not reach > 0]
         problems += [f"reach must be finite, got {reach}" for reach in reaches if reach == np.inf]
         problems += [
@@ -287,15 +294,6 @@ class DocumentAdapter(Adapter):
             for reach in reaches
             if self.method == "nudge" and 4 < reach < np.inf
         ]
-        problems += [
-            f"{name} must be 0 or more, got {getattr(self, name)}"
-            for name in ("shrinkage", "outside")
-            if not getattr(self, name) >= 0
-        ]
-        if not self.temperature > 0:
-            problems.append(f"temperature must be positive, got {self.temperature}")
-        if self.max_others < 1:
-            problems.append(f"max_others must be at least 1, got {self.max_others}")
         if problems:
             raise ConfigError(problems)
 

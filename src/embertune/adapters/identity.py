@@ -32,6 +32,7 @@ class IdentityAdapter(Adapter):
     def fit(self, queries: Any, documents: Any, *, pairs: Any = None) -> Self:
         """Check the input and learn nothing."""
         check_pairs(queries, documents, pairs)
+        self._forget()
         return self
 
     def changes(self, side: Side) -> bool:

@@ -1,19 +1,24 @@
-"""Residual linear maps, one for queries or for both sides, trained by InfoNCE from the identity."""
+"""Residual linear maps, one for queries or for both sides, trained from the identity."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from embertune.adapters.base import Adapter, Side, TrainingPairs, check_pairs
+from embertune.adapters.base import Adapter, Extra, Side, TrainingPairs, check_pairs
+from embertune.adapters.minibatch import descend, impossible_steps, wanted
+from embertune.adapters.params import check_finite, impossible
 from embertune.adapters.solvers.contrastive import InfoNCE, principal_directions
+from embertune.adapters.solvers.descent import Parameters
 from embertune.adapters.solvers.lbfgs import minimize
+from embertune.adapters.solvers.linear import Learned, LinearMaps
 from embertune.adapters.solvers.rows import draw
+from embertune.adapters.solvers.sampling import LossName, NegativesName
 from embertune.core.random import generator
 from embertune.core.vectors import Vectors, normalize
 from embertune.errors import ConfigError, DataError
@@ -28,9 +33,10 @@ Maps = Literal["separate", "shared", "shared-then-query"]
 
 
 class LinearAdapter(Adapter):
-    """Map ``x`` to ``normalize(x + x W)``, with W fitted by InfoNCE and pulled to zero.
+    """Map ``x`` to ``normalize(x + x W)``, with W fitted by InfoNCE, or by another loss, and pulled to zero.
 
-    Training starts at W = 0, the identity, so a strong pull gives the frozen encoder back.
+    Training starts at W = 0, the identity, so a strong pull gives the frozen encoder back. InfoNCE over all candidates,
+    the default, is minimised by L-BFGS; another `loss`, or other `negatives`, by mini-batches and Adam.
 
     Args:
         side: "query" leaves stored documents alone; "both" maps them too, so stored
@@ -41,17 +47,33 @@ class LinearAdapter(Adapter):
         rank: Learn within this many principal directions of the training vectors, ``W = V B V'``, which is quicker
             to learn and to apply and steadier with few pairs; None learns in all of space.
         pull: Strength of the pull to the identity (the factor of ``||W||² / 2``).
-        temperature: Of the softmax over cosines; scale = 1 / temperature.
+        temperature: What cosines are divided by; scale = 1 / temperature. "triplet", "triplet_euclidean" and "mse" have
+            none.
         max_steps: The most L-BFGS steps.
         max_candidates: Each query is compared with at most this many documents, drawn at random
             when there are more; more than 8192 queries with fewer, down to 1024, so that time grows no faster than
             their number.
-        seed: For that draw.
+        loss: "info_nce"; "triplet" or "triplet_euclidean"; of graded pairs "cosent" or "mse"; or, against a teacher's
+            scores, "margin_mse" or "mean_margin".
+        negatives: What a pair is told apart from. "all" documents given (of a loss that takes single ones, so many
+            drawn from them); "in-batch", the other pairs' documents; "random" ones; "hard" ones, mined before training;
+            "judged" ones, of a lower grade or score; "passages" of another text. In `fit` the first three.
+        num_negatives: How many for each pair, where it is not all. This and what follows, but for the seed, is of
+            mini-batches alone.
+        margin: Of the triplet losses: how much further than the positive a negative is to be.
+        batch_size: The most pairs in a batch; no query and no document is in one twice.
+        max_epochs: The most passes over the pairs.
+        learning_rate: Of Adam.
+        dropout: The share of the coordinates that are left out while training.
+        patience: Stop after this many epochs in a row that `validate` scores no higher than the best before.
+        seed: For draws and batches.
 
     Attributes:
         coef_: W of the query side (d, d).
         document_coef_: W of the document side (d, d); zeros with side="query".
-        losses_: The objective after every step.
+        losses_: The objective after every step, or the mean objective of every epoch.
+        scores_: What `validate` gave, first before training and then after every epoch.
+        best_epoch_: The epoch that was kept; None of L-BFGS.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -76,6 +98,15 @@ class LinearAdapter(Adapter):
         temperature: float = 0.05,
         max_steps: int = 40,
         max_candidates: int = 4096,
+        loss: LossName = "info_nce",
+        negatives: NegativesName = "all",
+        num_negatives: int = 5,
+        margin: float = 0.2,
+        batch_size: int = 256,
+        max_epochs: int = 20,
+        learning_rate: float = 1e-3,
+        dropout: float = 0.0,
+        patience: int = 5,
         seed: int = 0,
     ) -> None:
         self.side = side
@@ -86,6 +117,15 @@ class LinearAdapter(Adapter):
         self.temperature = temperature
         self.max_steps = max_steps
         self.max_candidates = max_candidates
+        self.loss = loss
+        self.negatives = negatives
+        self.num_negatives = num_negatives
+        self.margin = margin
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.dropout = dropout
+        self.patience = patience
         self.seed = seed
 
     @property
@@ -110,21 +150,74 @@ class LinearAdapter(Adapter):
         coef = self.coef_
         return np.asarray(np.eye(len(coef), dtype=np.float32) + coef)
 
-    def fit(self, queries: Any, documents: Any, *, pairs: Any = None) -> Self:
+    def fit(
+        self, queries: Any, documents: Any, *, pairs: Any = None, validate: Callable[[Self], float] | None = None
+    ) -> Self:
         """Learn the map from queries and the documents that answer them.
 
         Args:
             queries: (n, d).
             documents: (m, d); without `pairs`, row i answers query i.
             pairs: (p, 2) positions of a query and of one of its positives.
+            validate: With mini-batches: scores a fitted adapter, higher is better, before training and after every
+                epoch; the best is kept. L-BFGS does not call it.
 
         Raises:
-            ConfigError: A parameter is impossible.
-            DataError: The arrays do not fit together.
+            ConfigError: A parameter is impossible, or `validate` gives no number.
+            DataError: The arrays do not fit together, or the loss needs more than pairs.
         """
-        (fitted,) = self.fit_path(check_pairs(queries, documents, pairs), [self.pull])
-        self.__dict__.update(fitted.__dict__)
+        return self.fit_training(check_pairs(queries, documents, pairs), validate=validate)
+
+    @property
+    def wants(self) -> frozenset[Extra]:
+        """What loss and negatives learn from beyond pairs; with mini-batches queries to stop by, too."""
+        return wanted(self.loss, self.negatives) if self._in_batches else frozenset()
+
+    @property
+    def _in_batches(self) -> bool:
+        return (self.loss, self.negatives) != ("info_nce", "all")
+
+    def fit_training(self, training: TrainingPairs, *, validate: Callable[[Self], float] | None = None) -> Self:
+        """Learn the map from pairs and what else is known of them; see `fit`."""
+        self._check([self.pull])
+        self._forget()
+        if self._in_batches:
+            self._descend(training, validate)
+            return self
+        (fitted,) = self.fit_path(training, [self.pull])
+        self.learned_, self.losses_ = fitted.learned_, fitted.losses_
+        self.scores_, self.best_epoch_ = (), None
         return self
+
+    def _descend(self, training: TrainingPairs, validate: Callable[[Self], float] | None) -> None:
+        """Fit by mini-batches."""
+        objective = self._objective(training, self._basis(training))
+        maps = LinearMaps(
+            ("query", "document") if self.side == "both" else ("query",),
+            training.queries.shape[1],
+            objective.basis,
+            objective.shared,
+            objective.diagonal,
+        )
+
+        def learned(parameters: Parameters) -> Learned:
+            return Learned(maps.by_side(parameters), objective.basis)
+
+        found = descend(
+            self,
+            maps,
+            maps.origin(),
+            training,
+            fitted=lambda parameters: self._with(learned_=learned(parameters)),
+            validate=validate,
+        )
+        self.learned_ = learned(found.parameters)
+        self.losses_, self.scores_, self.best_epoch_ = found.losses, found.scores, found.best
+
+    def _basis(self, training: TrainingPairs) -> Vectors | None:
+        if self.rank is None or self.rank >= training.queries.shape[1]:
+            return None
+        return principal_directions(training.queries, training.documents, self.rank)
 
     def fit_path(
         self, training: TrainingPairs, pulls: Sequence[float], *, basis: Vectors | None = None
@@ -140,8 +233,7 @@ class LinearAdapter(Adapter):
             A fitted copy per pull; its arrays are its own.
         """
         self._check(pulls)
-        if basis is None and self.rank is not None and self.rank < training.queries.shape[1]:
-            basis = principal_directions(training.queries, training.documents, self.rank)
+        basis = self._basis(training) if basis is None else basis
         objective = self._objective(training, basis)
         point = np.zeros(int(np.prod(objective.shape)), dtype=np.float32)
         extra = np.zeros_like(point)
@@ -201,6 +293,7 @@ class LinearAdapter(Adapter):
             basis=basis,
             shared=self.side == "both" and self.maps != "separate",
             diagonal=self.form == "diagonal",
+            ignored=training.ignored,
         )
 
     def _minimize(self, objective: InfoNCE, start: npt.NDArray[np.float32], pull: float) -> Any:
@@ -237,16 +330,16 @@ class LinearAdapter(Adapter):
         for side, array in inner.items():
             if array.shape != expected:
                 raise DataError(f"the {side} matrix has shape {array.shape}, expected {expected}")
-        for name, array in tensors.items():
-            if not np.isfinite(array).all():
-                raise DataError(f"the {name} matrix holds NaN or infinite values")
-        adapter.learned_ = _Learned(inner, basis)
+        check_finite(tensors)
+        adapter.learned_ = Learned(inner, basis)
         return adapter
 
-    learned_: _Learned
+    learned_: Learned
     losses_: tuple[float, ...] = ()
+    scores_: tuple[float, ...] = ()
+    best_epoch_: int | None = None
 
-    def _learned(self) -> _Learned:
+    def _learned(self) -> Learned:
         if not hasattr(self, "learned_"):
             raise self._not_fitted()
         return self.learned_
@@ -257,56 +350,31 @@ class LinearAdapter(Adapter):
         return normalize(mapped, out=mapped)
 
     def _check(self, pulls: Sequence[float]) -> None:
-        problems = [
-            f"{name} must be {' or '.join(map(repr, known))}, got {getattr(self, name)!r}"
-            for name, known in (
-                ("side", ("query", "both")),
-                ("maps", ("separate", "shared", "shared-then-query")),
-                ("form", ("full", "diagonal")),
-            )
-            if getattr(self, name) not in known
-        ]
+        params = self.get_params()
+        choices = {
+            "side": ("query", "both"),
+            "maps": ("separate", "shared", "shared-then-query"),
+            "form": ("full", "diagonal"),
+        }
+        problems = impossible(
+            params,
+            choices=choices,
+            at_least=dict.fromkeys(("rank", "max_steps", "max_candidates"), 1),
+            positive=("temperature",),
+        )
+        problems += [f"pull must be positive, got {pull}" for pull in pulls if not pull > 0]
         if self.form == "diagonal" and self.rank is not None:
             problems.append(f"rank must be None with form='diagonal', got {self.rank}")
-        problems += [f"pull must be positive, got {pull}" for pull in pulls if not pull > 0]
-        if not self.temperature > 0:
-            problems.append(f"temperature must be positive, got {self.temperature}")
-        problems += [
-            f"{name} must be at least 1, got {getattr(self, name)}"
-            for name in ("rank", "max_steps", "max_candidates")
-            if getattr(self, name) is not None and getattr(self, name) < 1
-        ]
+        if self.maps == "shared-then-query" and self._in_batches:
+            problems.append("maps must be 'separate' or 'shared' with mini-batches, got 'shared-then-query'")
+        problems += impossible_steps(params)
         if problems:
             raise ConfigError(problems)
 
 
-@dataclass(frozen=True)
-class _Learned:
-    """W per side, or B per side and the basis V of ``W = V B V'``."""
-
-    inner: Mapping[str, Vectors]
-    basis: Vectors | None
-
-    def __getitem__(self, side: str) -> Vectors:
-        return self.inner[side]
-
-    def residual(self, vectors: Vectors, side: str) -> Vectors:
-        """Give ``x W`` of embeddings (n, d), a new array."""
-        inside = vectors if self.basis is None else vectors @ self.basis
-        inside = inside @ self.inner[side] if self.inner[side].ndim == 2 else inside * self.inner[side]
-        return np.asarray(inside if self.basis is None else inside @ self.basis.T)
-
-    def matrix(self, side: str) -> Vectors:
-        """Give W (d, d)."""
-        size = len(self.inner["query"] if self.basis is None else self.basis)
-        if side not in self.inner:
-            return np.zeros((size, size), dtype=np.float32)
-        return self.residual(np.eye(size, dtype=np.float32), side)
-
-
 def _after(objective: InfoNCE, document_map: Vectors) -> InfoNCE:
     """Give the objective of queries alone, documents being mapped already and queries starting from the same map."""
-    learned = _Learned({"query": document_map}, objective.basis)
+    learned = Learned({"query": document_map}, objective.basis)
     documents = objective.documents
     mapped = normalize(documents + learned.residual(documents, "query"))
     return replace(objective, documents=mapped, sides=("query",), shared=False, start=document_map)

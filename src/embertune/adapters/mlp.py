@@ -1,17 +1,19 @@
-"""A residual network of one wide hidden layer, trained by InfoNCE from the identity."""
+"""A residual network of one wide hidden layer, trained by mini-batches from the identity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from embertune.adapters.base import Adapter, Side, TrainingPairs, check_pairs
-from embertune.adapters.solvers.mlp import Network, NetworkNCE, Schedule, forward, start, train
-from embertune.core.vectors import Vectors, as_vectors, normalize
+from embertune.adapters.base import Adapter, Extra, Side, TrainingPairs, check_pairs
+from embertune.adapters.minibatch import descend, impossible_steps, wanted
+from embertune.adapters.params import check_finite, impossible
+from embertune.adapters.solvers.mlp import Network, NetworkMap, forward, start
+from embertune.adapters.solvers.sampling import LossName, NegativesName
+from embertune.core.vectors import Vectors, normalize
 from embertune.errors import ConfigError, DataError
 
 __all__ = ["MLPAdapter"]
@@ -21,7 +23,7 @@ _NAMES = ("input", "input_bias", "output", "output_bias")
 
 
 class MLPAdapter(Adapter):
-    """Map ``x`` to ``normalize(x + relu(x W1 + b1) W2 + b2)``, trained by InfoNCE from W2 = 0, the identity.
+    """Map ``x`` to ``normalize(x + relu(x W1 + b1) W2 + b2)``, trained from W2 = 0, the identity.
 
     Embeddings are scaled to length 1 before anything else.
 
@@ -34,14 +36,22 @@ class MLPAdapter(Adapter):
         side: "query" leaves stored documents alone; "both" maps them too, by the same network, so stored vectors have
             to be transformed once (not embedded again).
         hidden: How many hidden units.
+        loss: "info_nce"; "triplet" or "triplet_euclidean"; of graded pairs "cosent" or "mse"; or, against a teacher's
+            scores, "margin_mse" or "mean_margin".
+        negatives: What a pair is told apart from. "all" documents given (of a loss that takes single ones, so many
+            drawn from them); "in-batch", the other pairs' documents; "random" ones; "hard" ones, mined before training;
+            "judged" ones, of a lower grade or score; "passages" of another text. In `fit` the first three.
+        num_negatives: How many for each pair, where it is not all.
+        margin: Of the triplet losses: how much further than the positive a negative is to be.
         batch_size: The most pairs in a batch of training; no query and no document is in one twice.
         max_epochs: The most passes over the pairs.
         learning_rate: Of Adam.
         dropout: The share of hidden units that are left out while training.
         pull: Strength of the pull to the start (the factor of the squared distance, halved).
-        temperature: Of the softmax over cosines; scale = 1 / temperature.
-        max_candidates: Each query is compared with at most this many documents, drawn anew for each batch when there
-            are more, and with the batch's own positives.
+        temperature: What cosines are divided by; scale = 1 / temperature. "triplet", "triplet_euclidean" and "mse" have
+            none.
+        max_candidates: With "info_nce" and "all", each query is compared with at most this many documents, drawn anew
+            for each batch when there are more, and with the batch's own positives.
         patience: Stop after this many epochs in a row that `validate` scores no higher than the best before.
         seed: Of the first weights, batches, draws and dropout.
 
@@ -68,6 +78,10 @@ class MLPAdapter(Adapter):
         side: Literal["query", "both"] = "query",
         *,
         hidden: int = 1024,
+        loss: LossName = "info_nce",
+        negatives: NegativesName = "all",
+        num_negatives: int = 5,
+        margin: float = 0.2,
         batch_size: int = 256,
         max_epochs: int = 20,
         learning_rate: float = 3e-4,
@@ -80,6 +94,10 @@ class MLPAdapter(Adapter):
     ) -> None:
         self.side = side
         self.hidden = hidden
+        self.loss = loss
+        self.negatives = negatives
+        self.num_negatives = num_negatives
+        self.margin = margin
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
@@ -114,39 +132,30 @@ class MLPAdapter(Adapter):
 
         Raises:
             ConfigError: A parameter is impossible, or `validate` gives no number.
-            DataError: The arrays do not fit together.
+            DataError: The arrays do not fit together, or the loss needs more than pairs.
         """
-        self._check()
-        training = check_pairs(queries, documents, pairs)
-        origin = start(training.queries.shape[1], self.hidden, self.seed)
-        fitted = self._with(network_=origin)
-        losses: list[float] = []
-        scores = [] if validate is None else [_score(validate, fitted)]
-        best, at = origin, 0
-        for network, loss in islice(self._epochs(training, origin), self.max_epochs):
-            losses.append(loss)
-            epoch = len(losses)
-            if validate is not None:
-                fitted = self._with(network_={name: array.copy() for name, array in network.items()})
-                scores.append(_score(validate, fitted))
-                if scores[-1] <= scores[at]:
-                    if epoch - at >= self.patience:
-                        break
-                    continue
-            best, at = network if validate is None else fitted.network_, epoch
-        self.network_, self.losses_, self.scores_, self.best_epoch_ = best, tuple(losses), tuple(scores), at
-        return self
+        return self.fit_training(check_pairs(queries, documents, pairs), validate=validate)
 
-    def _epochs(self, training: TrainingPairs, origin: Network) -> Iterator[tuple[Network, float]]:
-        objective = NetworkNCE(temperature=self.temperature, pull=self.pull, both=self.side == "both", origin=origin)
-        schedule = Schedule(
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            dropout=self.dropout,
-            max_candidates=self.max_candidates,
-            seed=self.seed,
+    @property
+    def wants(self) -> frozenset[Extra]:
+        """What loss and negatives learn from beyond pairs; and queries to stop by."""
+        return wanted(self.loss, self.negatives)
+
+    def fit_training(self, training: TrainingPairs, *, validate: Callable[[Self], float] | None = None) -> Self:
+        """Learn the network from pairs and what else is known of them; see `fit`."""
+        self._check()
+        self._forget()
+        sides: tuple[Side, ...] = ("query", "document") if self.side == "both" else ("query",)
+        found = descend(
+            self,
+            NetworkMap(sides, self.hidden),
+            start(training.queries.shape[1], self.hidden, self.seed),
+            training,
+            fitted=lambda network: self._with(network_=network),
+            validate=validate,
         )
-        return train(objective, training.queries, training.documents, training.pairs, schedule)
+        self.network_, self.losses_, self.scores_, self.best_epoch_ = found
+        return self
 
     def changes(self, side: Side) -> bool:
         """Tell whether this side is mapped."""
@@ -171,7 +180,7 @@ class MLPAdapter(Adapter):
         for name, shape in zip(_NAMES, shapes, strict=True):
             if tensors[name].shape != shape:
                 raise DataError(f"{name} has shape {tensors[name].shape}, expected {shape}")
-            as_vectors(np.atleast_2d(tensors[name]), f"weights {name}")
+        check_finite(tensors)
         adapter.network_ = {name: tensors[name] for name in _NAMES}
         return adapter
 
@@ -190,32 +199,14 @@ class MLPAdapter(Adapter):
         return mapped
 
     def _check(self) -> None:
-        problems = []
-        if self.side not in ("query", "both"):
-            problems.append(f"side must be 'query' or 'both', got {self.side!r}")
-        problems += [
-            f"{name} must be at least 1, got {getattr(self, name)}"
-            for name in ("hidden", "batch_size", "max_epochs", "max_candidates", "patience")
-            if getattr(self, name) < 1
-        ]
-        problems += [
-            f"{name} must be positive, got {getattr(self, name)}"
-            for name in ("learning_rate", "temperature")
-            if not getattr(self, name) > 0
-        ]
-        if not 0 <= self.dropout < 1:
-            problems.append(f"dropout must be from 0 to below 1, got {self.dropout}")
-        if not self.pull >= 0:
-            problems.append(f"pull must be 0 or more, got {self.pull}")
+        params = self.get_params()
+        problems = impossible(
+            params,
+            choices={"side": ("query", "both")},
+            at_least={"hidden": 1, "max_candidates": 1},
+            positive=("temperature",),
+            not_negative=("pull",),
+        )
+        problems += impossible_steps(params)
         if problems:
             raise ConfigError(problems)
-
-
-def _score(validate: Callable[[Any], float], adapter: Adapter) -> float:
-    score: Any = validate(adapter)
-    if not isinstance(score, int | float | np.number) or not np.isfinite(score):
-        raise ConfigError(
-            f"validate must give a number, higher for a better adapter, and gave {score!r}. "
-            "Type: fit(queries, documents, validate=lambda adapter: score)"
-        )
-    return float(score)

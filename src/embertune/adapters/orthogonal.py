@@ -81,6 +81,7 @@ class OrthogonalAdapter(Adapter):
             DataError: The arrays do not fit together.
         """
         self._check()
+        self._forget()
         training = check_pairs(queries, documents, pairs)
         query, document = training.pairs.T
         # Documents are summed per query first, so a query with many positives costs one row of the product.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, Side, TrainingPairs, check_pairs
+from embertune.adapters.params import check_finite, impossible
 from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.adapters.solvers.lbfgs import minimize
 from embertune.adapters.solvers.projection import ProjectionNCE
-from embertune.adapters.solvers.rows import draw
+from embertune.adapters.solvers.rows import Positions, draw
 from embertune.core.random import generator
 from embertune.core.vectors import Vectors, normalize
 from embertune.errors import ConfigError, DataError
@@ -113,8 +114,12 @@ class TruncationAdapter(Adapter):
             ConfigError: A parameter is impossible.
             DataError: The arrays do not fit together, or hold too little for so many dimensions.
         """
+        return self.fit_training(check_pairs(queries, documents, pairs))
+
+    def fit_training(self, training: TrainingPairs, *, validate: Callable[[Self], float] | None = None) -> Self:
+        """Learn the reduction from pairs and what is no negative of them; see `fit`."""
         self._check()
-        training = check_pairs(queries, documents, pairs)
+        self._forget()
         plain = self._plain(training)
         objective = self._objective(training, plain)
         minimum = minimize(
@@ -149,6 +154,7 @@ class TruncationAdapter(Adapter):
             temperature=self.temperature,
             sides=("query", "document"),
             plain=plain,
+            ignored=_among(training.ignored, answers),
         )
 
     def changes(self, side: Side) -> bool:
@@ -174,8 +180,7 @@ class TruncationAdapter(Adapter):
             raise DataError(
                 f"the matrix has shape {matrix.shape} and the start {start.shape}, expected (d, {adapter.truncate_dim})"
             )
-        if not np.isfinite(matrix).all() or not np.isfinite(start).all():
-            raise DataError("the matrix or the start holds NaN or infinite values")
+        check_finite(tensors)
         adapter.matrix_, adapter.start_ = matrix, start
         return adapter
 
@@ -186,18 +191,19 @@ class TruncationAdapter(Adapter):
         return normalize(vectors @ self.start_)
 
     def _check(self) -> None:
-        problems = []
-        if self.start not in ("principal", "first"):
-            problems.append(f"start must be 'principal' or 'first', got {self.start!r}")
-        problems += [
-            f"{name} must be positive, got {getattr(self, name)}"
-            for name in ("pull", "temperature")
-            if not getattr(self, name) > 0
-        ]
-        problems += [
-            f"{name} must be at least {least}, got {getattr(self, name)}"
-            for name, least in (("truncate_dim", 1), ("max_steps", 0), ("max_candidates", 1))
-            if getattr(self, name) < least
-        ]
+        problems = impossible(
+            self.get_params(),
+            choices={"start": ("principal", "first")},
+            at_least={"truncate_dim": 1, "max_steps": 0, "max_candidates": 1},
+            positive=("pull", "temperature"),
+        )
         if problems:
             raise ConfigError(problems)
+
+
+def _among(pairs: Positions | None, documents: Positions) -> Positions | None:
+    """Give the pairs whose document is among some (rising), by their place there."""
+    if pairs is None:
+        return None
+    inside = pairs[np.isin(pairs[:, 1], documents)]
+    return np.column_stack([inside[:, 0], np.searchsorted(documents, inside[:, 1])])

@@ -91,6 +91,7 @@ class WhiteningAdapter(Adapter):
             DataError: The arrays do not fit together, or there is too little to learn from.
         """
         self._check()
+        self._forget()
         rows = self._rows(queries, documents).astype(np.float64)
         mean = rows.mean(axis=0)
         rows -= mean

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from embertune.adapters.solvers.batches import Batch
-from embertune.adapters.solvers.mlp import NetworkNCE, Schedule, backward, forward, start, train
+from embertune.adapters.pairs import TrainingPairs
+from embertune.adapters.solvers.descent import Descent, train
+from embertune.adapters.solvers.losses import info_nce
+from embertune.adapters.solvers.mlp import NetworkMap, backward, forward, start
+from embertune.adapters.solvers.sampling import Sampler
 
 
 def network(seed=0, d=5, h=7):
@@ -31,18 +34,22 @@ def slopes(function, point, step=1e-6):
     return found
 
 
-@pytest.mark.parametrize("both", [False, True])
+PAIRS, IGNORED = np.array([[0, 0], [1, 1], [2, 2], [2, 3], [3, 4]]), np.array([[0, 0], [0, 5]])
+
+
+def contrast(queries, documents):
+    return info_nce(queries, documents, PAIRS, temperature=0.3, ignored=IGNORED)
+
+
+@pytest.mark.parametrize("sides", [("query",), ("query", "document")])
 @pytest.mark.parametrize("dropped", [False, True])
-def test_the_gradient_equals_finite_differences(both, dropped):
+def test_the_gradient_equals_finite_differences(sides, dropped):
     queries, documents = rows(1, 4), rows(2, 6)
-    batch = Batch(
-        np.arange(4), np.arange(6), np.array([[0, 0], [1, 1], [2, 2], [2, 3], [3, 4]]), np.array([[0, 0], [0, 5]])
-    )
     kept = tuple(np.random.default_rng(n).integers(0, 2, size=(n, 7)) * 2.0 if dropped else 1 for n in (4, 6))
-    objective = NetworkNCE(temperature=0.3, pull=0.2, both=both, origin=network(5))
+    objective = Descent(residual=NetworkMap(sides, 7), origin=network(5), pull=0.2)
     point = network(3)
-    _, found = objective.value_and_gradient(point, queries, documents, batch, kept)
-    expected = slopes(lambda moved: objective.value_and_gradient(moved, queries, documents, batch, kept)[0], point)
+    _, found = objective.value_and_gradient(point, queries, documents, contrast, kept)
+    expected = slopes(lambda moved: objective.value_and_gradient(moved, queries, documents, contrast, kept)[0], point)
     for name in point:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-7)
 
@@ -70,9 +77,10 @@ def test_training_lowers_the_objective_and_leaves_the_start_alone():
     queries, documents = rows(1, 30, d=8).astype(np.float32), rows(2, 30, d=8).astype(np.float32)
     origin = start(8, 32, 0)
     before = {name: array.copy() for name, array in origin.items()}
-    objective = NetworkNCE(temperature=0.1, pull=0.0, both=False, origin=origin)
-    schedule = Schedule(batch_size=8, learning_rate=0.01, dropout=0.2, max_candidates=10, seed=0)
-    epochs = train(objective, queries, documents, np.column_stack([np.arange(30)] * 2), schedule)
+    training = TrainingPairs(queries, documents, np.column_stack([np.arange(30)] * 2))
+    sampler = Sampler(training=training, batch_size=8, max_candidates=10, temperature=0.1)
+    objective = Descent(residual=NetworkMap(("query",), 32), origin=origin, pull=0.0)
+    epochs = train(objective, queries, documents, sampler.epoch, learning_rate=0.01, dropout=0.2)
     losses = [next(epochs)[1] for _ in range(10)]
     assert losses[-1] < 0.7 * losses[0]
     for name, array in origin.items():
