@@ -17,7 +17,12 @@ COMMANDS = {
     "demo": "Tune on the Python documentation of this machine, offline.",
     "doctor": "Check this installation.",
     "evaluate": "Judge an encoder, with or without an adapter.",
+    "feedback": "Make training data of thumbs up and down on the answers of a chat.",
+    "filter": "Drop queries that teach nothing or the wrong thing, each with its reason.",
     "inspect": "Tell what can be learned from a data set, and what is wrong with it.",
+    "logs": "Make training data of a search log.",
+    "mine": "Find hard negatives with any encoder.",
+    "pseudo-label": "Let a cross-encoder say how far positives lead over negatives.",
     "transform": "Apply an adapter to a file of vectors.",
     "tune": "Train an adapter on your data and say whether to ship it.",
 }
@@ -32,7 +37,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"embertune.cli.{cmd_name}").command
+        command = import_module(f"embertune.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 
