@@ -21,6 +21,18 @@ def test_ship():
     assert verdict.reason == "The change lies between +0.050 and +0.150 (95 % interval); 60 queries gain, 20 lose."
 
 
+def test_what_was_measured_on_synthetic_queries_says_so():
+    verdict = decide(replace(BETTER, synthetic={"extractive": 150, "openai/gpt-4o-mini": 50}))
+    assert (verdict.code, verdict.sentence) == (
+        "ship",
+        f"Ship it: {MEASURED}.".replace("200 test", "200 synthetic test"),
+    )
+    assert verdict.reason.startswith(
+        "Measured on synthetic queries (150 by extractive, 50 by openai/gpt-4o-mini), so what people ask may gain less "
+        "or lose; the change lies between"
+    )
+
+
 def test_too_few_queries_come_before_everything():
     few = "Do not ship this yet: 19 test queries are too few to tell; at least 20 are needed. Measured: "
     for evidence in (BETTER, replace(BETTER, identity=True), replace(BETTER, tuned=0.4, low=-0.2, high=-0.05)):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from embertune.data.dataset import Dataset
+from embertune.data.origin import Origin
 from embertune.data.splits import seen_queries
 from embertune.errors import DataError, SplitError
 from embertune.recipes.plan import inner_folds, make_plan
@@ -141,3 +143,43 @@ def test_folds_by_query_where_documents_cannot_be_kept_apart():
 def test_a_small_pool_has_fewer_folds_of_two_queries_or_more():
     _, folds = _trial({"train": 8, "dev": 1, "test": 12}, folds=10)
     assert [len(dev) for _, dev in folds] == [3, 2, 2, 2]
+
+
+def _mixed(people, synthetic=100):
+    data = _data(people + synthetic, 20)
+    made = dict.fromkeys(list(data.queries)[people:], Origin("extractive"))
+    return replace(data, synthetic=made)
+
+
+@pytest.mark.parametrize(("people", "trials"), [(10, 5), (99, 5), (100, 1)])
+def test_three_parts_need_a_hundred_queries_of_people_however_many_synthetic_ones_there_are(people, trials):
+    plan = make_plan(_mixed(people), None, seed=0)
+    assert len(plan.trials) == trials
+    assert not any(trial.test.synthetic for trial in plan.trials)
+    assert all(len(trial.pool.synthetic) == 100 for trial in plan.trials)
+
+
+def test_too_few_queries_of_people_are_not_made_up_for_by_synthetic_ones():
+    expected = (
+        "toy has 9 queries with a relevant document that people asked, beside 100 synthetic ones, which are not judged "
+        "on where there are others; at least 10 are needed to fit and to judge, and 100 or more to judge well. Add "
+        "labelled queries, or judge on synthetic ones alone: dataset.select(dataset.synthetic)"
+    )
+    with pytest.raises(SplitError, match=re.escape(expected)):
+        make_plan(_mixed(9), None, seed=0)
+
+
+def test_settings_are_chosen_on_queries_of_people_where_the_pool_has_enough_of_them():
+    (trial,) = make_plan(_mixed(120), None, seed=0).trials
+    place = list(trial.pool.queries)
+    judged = [place[row] for _, dev in inner_folds(trial, "by-query", TuneConfig(), seed=0) for row in dev]
+    assert sorted(judged) == sorted(set(trial.pool.queries) - trial.pool.synthetic.keys())
+
+
+def test_settings_are_chosen_on_synthetic_queries_where_the_test_took_those_of_people():
+    data = _mixed(50)
+    parts = {query: "test" for query in data.queries if query not in data.synthetic}
+    (trial,) = make_plan(replace(data, parts=parts), None, seed=0).trials
+    assert (len(trial.pool.queries), len(trial.test.queries)) == (100, 50)
+    folds = inner_folds(trial, "given", TuneConfig(), seed=0)
+    assert sorted(row for _, dev in folds for row in dev) == list(range(100))

@@ -12,6 +12,7 @@ from embertune.adapters.linear import LinearAdapter
 from embertune.core.progress import silent
 from embertune.core.vectors import normalize
 from embertune.data.dataset import Dataset
+from embertune.data.origin import Origin
 from embertune.data.splits import split_dataset
 from embertune.encoders.adapted import AdaptedEncoder
 from embertune.errors import ConfigError, DataError, LeakageError, SplitError
@@ -359,3 +360,23 @@ def test_the_cost_in_the_record_is_that_of_this_tuning(priced, quick):
     encoder.encode_query(["something else"])
     assert tune(data, encoder, effort=quick).record["cost"] == {"texts": 60, "tokens": 600, "usd": 60.0}
     assert tune(data, encoder, effort=quick).record["cost"] == {"texts": 0, "tokens": 0, "usd": 0.0}
+
+
+def test_record_card_and_page_say_what_was_measured_on_synthetic_queries(tmp_path):
+    made = Dataset.from_pairs([(f"thing{n} made", f"about thing{n}") for n in range(120)])
+    made = replace(made, synthetic=dict.fromkeys(made.queries, Origin("extractive", "crop")))
+    result = tune(made, "hashing", effort="fast")
+    assert result.record["data"]["synthetic"] == {"queries": {"extractive": 120}, "test": {"extractive": 24}}
+    assert result.verdict.reason.startswith("Measured on synthetic queries (24 by extractive)")
+    folder = result.save(tmp_path / "adapter")
+    for file in ("README.md", "report.html"):
+        assert "120 by extractive; measured on synthetic queries" in (folder / file).read_text(encoding="utf-8")
+
+
+def test_synthetic_queries_beside_those_of_people_are_trained_on_and_never_judged_on():
+    rows = Dataset.from_pairs([(f"thing{n % 60} {n}", f"about thing{n % 60}") for n in range(180)])
+    data = replace(rows, synthetic=dict.fromkeys(list(rows.queries)[60:], Origin("extractive", "crop")))
+    result = tune(data, "hashing", effort="fast")
+    assert result.record["data"]["synthetic"] == {"queries": {"extractive": 120}, "test": {}}
+    assert {row["id"] for row in result.record["queries"]} == set(list(rows.queries)[:60])
+    assert "synthetic" not in result.verdict.reason

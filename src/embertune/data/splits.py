@@ -262,7 +262,8 @@ def _given(dataset: Dataset, fractions: tuple[float, float, float], seed: int) -
         dataset.select(query_id for query_id in dataset.judged if dataset.parts.get(query_id) == part) for part in PARTS
     )
     # Synthetic queries that were made for a test set of people's belong to no part: they are there to be trained on.
-    free = [query_id for query_id in dataset.synthetic if query_id not in dataset.parts]
+    is_mixed = len(dataset.synthetic) < len(dataset.queries)
+    free = [query_id for query_id in dataset.synthetic if is_mixed and query_id not in dataset.parts]
     test = asked_by_people(both)
     notes = _left_out(len(dataset.queries) - len(free) - sum(len(part.queries) for part in (train, dev, both)))
     if free:

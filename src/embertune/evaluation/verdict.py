@@ -49,6 +49,7 @@ class Evidence:
         foreign: Of queries that it is not for: {"name", "n", "mean", "low", "high"} of the difference, and whether the
             adapter, or a link of it, has a "gate": "yes", "no", or "never" for one that moves documents; empty without.
         to_settle: How many test queries would settle the sign, if that can be told.
+        synthetic: Test queries that nobody asked, by who wrote them; empty where people asked all.
     """
 
     metric: str
@@ -67,6 +68,7 @@ class Evidence:
     seeds: tuple[float, ...] = ()
     foreign: Mapping[str, Any] = field(default_factory=dict)
     to_settle: int | None = None
+    synthetic: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def decide(evidence: Evidence) -> Verdict:
     harmed = [name for name, group in evidence.groups.items() if _is_harmed(group)]
     measured = (
         f"{evidence.metric} {evidence.base:.3f} → {evidence.tuned:.3f} ({delta:+.3f}, 95 % interval "
-        f"{evidence.low:+.3f} to {evidence.high:+.3f}, p = {evidence.p:.2g}, {evidence.queries} test queries)"
+        f"{evidence.low:+.3f} to {evidence.high:+.3f}, p = {evidence.p:.2g}, {evidence.queries} "
+        f"{'synthetic ' if evidence.synthetic else ''}test queries)"
     )
     code, sentence = _code(evidence, delta, harmed, measured)
     return Verdict(
@@ -171,8 +174,16 @@ def _harms_others(foreign: Mapping[str, Any]) -> bool:
     return bool(foreign["high"] < 0 or foreign["n"] >= _GROUP_QUERIES)
 
 
+def _who_asked(evidence: Evidence) -> list[str]:
+    if not evidence.synthetic:
+        return []
+    made = ", ".join(f"{count} by {name}" for name, count in evidence.synthetic.items())
+    return [f"measured on synthetic queries ({made}), so what people ask may gain less or lose"]
+
+
 def _reason(evidence: Evidence, harmed: list[str]) -> str:
-    said = [
+    said = _who_asked(evidence)
+    said += [
         f"the change lies between {evidence.low:+.3f} and {evidence.high:+.3f} (95 % interval)",
         f"{evidence.wins} queries gain, {evidence.losses} lose",
     ]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from embertune.adapters.identity import IdentityAdapter
 from embertune.data.dataset import Dataset
+from embertune.data.origin import count_generators
 from embertune.encoders.encoded import Encoded
 from embertune.evaluation.baselines import bm25_run
 from embertune.evaluation.compare import Duel, compare_two
@@ -106,6 +107,7 @@ def measure(
         headroom=headroom(judgments, base.positions, config.metric).to_dict(),
         seeds=(duel.overall.delta[config.metric].mean, *others),
         foreign={} if theirs is None else theirs.evidence(),
+        synthetic=count_generators(test.synthetic, ids),
     )
     rows, told = _query_rows(before, after, config.metric, seen), duel.to_dict()
     return Measured(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from embertune.core.random import generator
+from embertune.data.companions import asked_by_people, companions_note
 from embertune.data.dataset import Dataset
 from embertune.data.splits import Split, SplitMethod, folds, seen_queries, split_dataset
 from embertune.errors import SplitError
@@ -95,18 +96,14 @@ def make_plan(dataset: Dataset, split: SplitMethod | Split | None, *, seed: int)
         SplitError: Too few queries, or the split cannot be made.
     """
     judged = dataset.judged
-    if len(judged) < FEWEST_QUERIES:
-        raise SplitError(
-            f"{dataset.name} has {len(judged)} {'query' if len(judged) == 1 else 'queries'} with a relevant document; "
-            f"at least {FEWEST_QUERIES} are needed to fit and to judge, and {_THREE_PARTS} or more to judge well. "
-            "Add labelled queries."
-        )
+    people = asked_by_people(dataset).judged
+    _refuse_few(dataset, len(people))
     dropped = len(dataset.queries) - len(judged)
     notes = (f"{dropped} queries without a relevant document are left out of the split.",) if dropped else ()
     if split is None:
         split = "given" if "test" in dataset.parts.values() else "by-query"
     usable = dataset.select(judged) if dropped else dataset
-    if isinstance(split, str) and split != "given" and len(judged) < _THREE_PARTS:
+    if isinstance(split, str) and split != "given" and len(people) < _THREE_PARTS:
         return _fold_plan(usable, split, seed, notes)
     parts = split if isinstance(split, Split) else split_dataset(usable, split, seed=seed)
     pool = usable.select([*parts.train.queries, *parts.dev.queries])
@@ -114,16 +111,32 @@ def make_plan(dataset: Dataset, split: SplitMethod | Split | None, *, seed: int)
     return Plan((trial,), parts.method, "three parts", tuple(parts.fractions), seed, (*notes, *parts.notes))
 
 
+def _refuse_few(dataset: Dataset, judged: int) -> None:
+    if judged >= FEWEST_QUERIES:
+        return
+    found = f"{judged} {'query' if judged == 1 else 'queries'} with a relevant document"
+    beside, advice = "", "Add labelled queries."
+    if made := len(dataset.judged) - judged:
+        beside = f" that people asked, beside {made} synthetic ones, which are not judged on where there are others"
+        advice = "Add labelled queries, or judge on synthetic ones alone: dataset.select(dataset.synthetic)"
+    raise SplitError(
+        f"{dataset.name} has {found}{beside}; "
+        f"at least {FEWEST_QUERIES} are needed to fit and to judge, and {_THREE_PARTS} or more to judge well. {advice}"
+    )
+
+
 def _fold_plan(dataset: Dataset, method: SplitMethod, seed: int, notes: tuple[str, ...]) -> Plan:
     trials = tuple(
         Trial(pool, test, frozenset(), frozenset(seen_queries(pool, test)))
         for pool, test in folds(dataset, _OUTER_FOLDS, method, seed=seed)
     )
+    judged = len(asked_by_people(dataset).queries)
     note = (
-        f"{len(dataset.queries)} queries are too few for three parts: each is judged once, in {_OUTER_FOLDS} folds, "
+        f"{judged} queries are too few for three parts: each is judged once, in {_OUTER_FOLDS} folds, "
         "under an adapter that never saw it; the adapter that is saved is fitted on all of them."
     )
-    return Plan(trials, method, f"{_OUTER_FOLDS} folds", (), seed, (*notes, note))
+    beside = companions_note(dataset, len(dataset.queries) - judged)
+    return Plan(trials, method, f"{_OUTER_FOLDS} folds", (), seed, (*notes, note, *beside))
 
 
 def inner_folds(trial: Trial, method: SplitMethod, config: TuneConfig, *, seed: int) -> list[Fold]:
@@ -136,8 +149,8 @@ def inner_folds(trial: Trial, method: SplitMethod, config: TuneConfig, *, seed: 
         seed: Of the draw.
 
     Returns:
-        Per fold: positions in the pool to fit on, and to judge; of a large pool only as many folds as give
-        `large_dev` queries to judge.
+        Per fold: positions in the pool to fit on, and to judge, where people asked some queries those alone; of a
+        large pool only as many folds as give `large_dev` queries to judge.
     """
     place = {query: row for row, query in enumerate(trial.pool.queries)}
     if len(trial.dev) >= config.large_dev:
@@ -146,14 +159,19 @@ def inner_folds(trial: Trial, method: SplitMethod, config: TuneConfig, *, seed: 
     if method == "given":
         method = "by-query" if len(trial.seen) * 2 >= len(trial.test.queries) else "by-document"
     draw = int(generator(seed, "folds").integers(2**31))
-    count = max(2, min(config.folds, len(place) // 2))
+    pool = trial.pool
+    judged = len(asked_by_people(pool).queries)
+    if judged < FEWEST_QUERIES:
+        # So few queries of people tell no setting from another; then the synthetic ones have to.
+        pool, judged = replace(pool, synthetic={}), len(place)
+    count = max(2, min(config.folds, judged // 2))
     try:
-        cut = folds(trial.pool, count, method, seed=draw)
+        cut = folds(pool, count, method, seed=draw)
     except SplitError:
         # Too few groups of documents to keep apart; by query there are always enough.
-        cut = folds(trial.pool, count, "by-query", seed=draw)
+        cut = folds(pool, count, "by-query", seed=draw)
     # So many queries tell settings apart as well as all would.
-    enough = -(-config.large_dev * len(cut) // len(place))
+    enough = -(-config.large_dev * len(cut) // judged)
     return [(_rows(fit, place), _rows(dev, place)[: config.large_dev]) for fit, dev in cut[:enough]]
 
 

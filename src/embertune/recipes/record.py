@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from embertune.data.dataset import Dataset
 from embertune.data.leakage import Leakage
+from embertune.data.origin import count_generators
 from embertune.encoders.cost import Cost
 from embertune.encoders.spec import EncoderSpec
 from embertune.recipes.measure import Measured, reported_metrics
@@ -72,6 +73,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
             "fingerprint": dataset.fingerprint,
             "split": plan.to_dict(),
             "leakage": leakage.to_dict(),
+            "synthetic": _synthetic(dataset, plan),
             "notes": [*dataset.notes, *plan.notes, *([choice.note] if choice.note else [])],
         },
         "seed": seed,
@@ -91,3 +93,11 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         "cosines": measured.cosines,
         "queries": measured.queries,
     }  # fmt: skip
+
+
+def _synthetic(dataset: Dataset, plan: Plan) -> dict[str, dict[str, int]] | None:
+    """Count the queries that nobody asked, of all and of those that are judged on, by who wrote them."""
+    tested = [query for trial in plan.trials for query in trial.test.queries]
+    parts = {"queries": dataset.judged, "test": tested}
+    found = {part: count_generators(dataset.synthetic, ids) for part, ids in parts.items()}
+    return found if dataset.synthetic else None

@@ -210,7 +210,7 @@ def _leakage(plan: Plan, encoded: Encoded | None = None) -> Leakage:
 
 
 def _everything(dataset: Dataset, plan: Plan) -> Trial:
-    queries = [query for trial in plan.trials for query in trial.test.queries]
+    queries = [query for trial in plan.trials for part in (trial.pool, trial.test) for query in part.queries]
     whole = dataset.select(queries)
     return Trial(whole, whole, frozenset(), frozenset(queries))
 

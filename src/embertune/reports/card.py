@@ -9,7 +9,7 @@ from typing import Any
 
 from embertune.reports.record import Record
 from embertune.reports.tables import markdown_table
-from embertune.reports.words import capital, count, encoder_name, params, parts, score
+from embertune.reports.words import capital, count, encoder_name, params, parts, score, synthetic_queries
 
 __all__ = ["model_card"]
 
@@ -221,6 +221,7 @@ def _made(record: Record) -> str:
             "Queries",
             f"{counts['train']} train, {counts['dev']} dev, {counts['test']} test; {counts['documents']} documents",
         ),
+        *([("Synthetic queries", made)] if (made := synthetic_queries(data)) else []),
         ("Split", f"{data['split'].get('method', 'unknown')}, seed {data['split'].get('seed', record['seed'])}"),
         ("Adapter", params(_settings(record["adapter"]))),
         ("Seed", str(record["seed"])),

@@ -48,6 +48,7 @@ _ENTRIES = {
     "data.fingerprint": "text",
     "data.split": "object",
     "data.leakage": "object?",
+    "data.synthetic": "object?",
     "data.notes": "list?",
     "seed": "count",
     "versions": "object",

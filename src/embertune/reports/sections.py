@@ -9,7 +9,19 @@ from typing import Any
 from embertune.reports.markup import Markup, element, facts, scroll_table, table
 from embertune.reports.record import Record
 from embertune.reports.tables import LEGEND, Block, Row, blocks, other_queries, remarks
-from embertune.reports.words import capital, change, clip, count, encoder_name, p_value, params, score, seconds, typeset
+from embertune.reports.words import (
+    capital,
+    change,
+    clip,
+    count,
+    encoder_name,
+    p_value,
+    params,
+    score,
+    seconds,
+    synthetic_queries,
+    typeset,
+)
 
 __all__ = ["comparison", "data_notes", "groups", "heading", "others", "reproduction", "tried"]
 
@@ -163,6 +175,7 @@ def data_notes(record: Record) -> list[Markup]:
         ("queries", " · ".join(f"{count(counts[part])} {part}" for part in ("train", "dev", "test"))),
         *([("relevant pairs", count(counts["pairs"]))] if counts.get("pairs") is not None else []),
         ("split", ", ".join(how)),
+        *([("synthetic queries", made)] if (made := synthetic_queries(data)) else []),
         *_leakage(data.get("leakage") or {}),
     ]
     notes = [element("li", str(note)) for note in data.get("notes") or ()]

@@ -19,6 +19,7 @@ __all__ = [
     "queries",
     "score",
     "seconds",
+    "synthetic_queries",
     "system_name",
     "typeset",
     "with_interval",
@@ -199,3 +200,19 @@ def _setting(value: Any) -> str:
     if isinstance(value, list | tuple) and all(isinstance(link, Mapping) for link in value):
         return "; then ".join(params({name: link[name] for name in link if link[name] is not None}) for link in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def synthetic_queries(data: Mapping[str, Any]) -> str:
+    """Write how many queries of a record's data nobody asked, and who wrote them; nothing where people asked all.
+
+    Example:
+        >>> synthetic_queries({"synthetic": {"queries": {"extractive": 600}, "test": {}}})
+        '600 by extractive, none of them judged on'
+        >>> synthetic_queries({"synthetic": {"queries": {"extractive": 600}, "test": {"extractive": 120}}})
+        '600 by extractive; measured on synthetic queries'
+    """
+    found = data.get("synthetic")
+    if not found:
+        return ""
+    made = ", ".join(f"{count(number)} by {name}" for name, number in found["queries"].items())
+    return f"{made}; measured on synthetic queries" if found["test"] else f"{made}, none of them judged on"
