@@ -17,7 +17,7 @@ from embertune.data.texts import counted, normalize_text
 from embertune.data.words import word_spans
 from embertune.errors import ConfigError, DataError
 
-__all__ = ["Guard", "false_negatives", "near_copies", "overlapping_texts"]
+__all__ = ["Copies", "Guard", "false_negatives", "find_copies", "near_copies", "overlapping_texts"]
 
 _BLOCK_CELLS = 4_000_000
 # A run of words that more documents share than this is boilerplate: chunks that overlap by three quarters share one
@@ -57,6 +57,78 @@ class Guard:
             problems.append(f"shared_words must be at least 1, got {self.shared_words}")
         if problems:
             raise ConfigError(problems)
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Which queries ask the same and which documents say the same: found without labels, so every fold may share it.
+
+    Example:
+        >>> own = np.column_stack([np.arange(2)] * 2)
+        >>> Copies(own, np.array([[0, 0], [0, 1], [1, 0], [1, 1]])).false_negatives(np.array([[0, 1], [1, 1]])).tolist()
+        [[0, 0], [1, 0]]
+    """
+
+    queries: Positions
+    """(k, 2) positions of a query and of one that asks the same, itself too; sorted."""
+    documents: Positions
+    """(k, 2) positions of a document and of one that says the same, itself too; sorted."""
+
+    def false_negatives(self, pairs: Positions) -> Positions:
+        """Find the documents that must not be negatives, besides the positives.
+
+        Args:
+            pairs: (p, 2) positions of a query and of one of its positives, sorted: the labels that may be known.
+
+        Returns:
+            (k, 2) positions of a query of the pairs and of a document, sorted, without `pairs`.
+        """
+        asked = self.queries[np.isin(self.queries[:, 0], pairs[:, 0])]
+        found = _unique(_join(_unique(_join(asked, pairs)), self.documents))
+        width = int(max(pairs[:, 1].max(initial=0), found[:, 1].max(initial=0))) + 1
+        return found[~np.isin(found @ [width, 1], pairs @ [width, 1])]
+
+
+def find_copies(
+    queries: Vectors,
+    documents: Vectors,
+    guard: Guard | None = None,
+    *,
+    query_texts: Sequence[str] | None = None,
+    texts: Sequence[str] | None = None,
+    sources: Sequence[Hashable] | None = None,
+    among: tuple[Positions, Positions] | None = None,
+) -> Copies:
+    """Find equal and nearly equal queries and documents, and overlapping chunks; see `false_negatives`.
+
+    Args:
+        queries: (n, d), rows of length 1.
+        documents: (m, d), rows of length 1.
+        guard: Settings; its margin, which needs labels, does not count here.
+        query_texts: The n texts of the queries.
+        texts: The m texts of the documents.
+        sources: What each of the m documents was cut from; None for one that was not cut.
+        among: Queries that are compared with each other, and documents whose copies are wanted; None is all.
+
+    Example:
+        >>> rows = np.eye(2, dtype=np.float32)
+        >>> find_copies(rows, rows[[0, 1, 0]]).documents.tolist()
+        [[0, 0], [0, 2], [1, 1], [2, 0], [2, 2]]
+    """
+    guard = guard or Guard()
+    sought, of = among or (np.arange(len(queries)), np.arange(len(documents)))
+    asked, said = [np.column_stack([sought, sought])], [np.column_stack([of, of])]
+    if guard.near is not None:
+        asked.append(sought[near_copies(queries[sought], queries[sought], guard.near)])
+        said.append(_relation(of, near_copies(documents[of], documents, guard.near)))
+    if query_texts is not None:
+        asked.append(_same(sought, _numbered([normalize_text(text) for text in query_texts])))
+    if texts is not None:
+        said.append(_same(of, _numbered([normalize_text(text) for text in texts])))
+        said.append(overlapping_texts(texts, of=of, words=guard.shared_words, sources=sources))
+    elif sources is not None:
+        said.append(_same(of, _numbered(sources)))
+    return Copies(_unique(np.concatenate(asked)), _unique(np.concatenate(said)))
 
 
 def false_negatives(
@@ -106,17 +178,9 @@ def false_negatives(
     _check(texts, len(right), "text", "document", "documents")
     _check(sources, len(right), "source", "document", "documents")
     known = checked_pairs(pairs, len(left), len(right))
-    answers = _answers_of_copies(left, known, guard, query_texts)
-    positives = np.unique(answers[:, 1])
-    relations = [np.column_stack([positives, positives])]
-    if guard.near is not None:
-        relations.append(_relation(positives, near_copies(right[positives], right, guard.near)))
-    if texts is not None:
-        relations.append(_same(positives, _numbered([normalize_text(text) for text in texts])))
-        relations.append(overlapping_texts(texts, of=positives, words=guard.shared_words, sources=sources))
-    elif sources is not None:
-        relations.append(_same(positives, _numbered(sources)))
-    found = _join(answers, _unique(np.concatenate(relations)))
+    among = np.unique(known[:, 0]), np.unique(known[:, 1])
+    copies = find_copies(left, right, guard, query_texts=query_texts, texts=texts, sources=sources, among=among)
+    found = copies.false_negatives(known)
     if guard.margin is not None:
         found = np.concatenate([found, _too_high(left, right, known, guard.margin)])
     found = _unique(found)
@@ -187,17 +251,6 @@ def _check(values: Sequence[Any] | None, count: int, name: str, one: str, many: 
             f"Found {counted(len(values), name)} for {counted(count, one, many)}. "
             f"Expected one for each, in the order of the {many}."
         )
-
-
-def _answers_of_copies(queries: Vectors, known: Positions, guard: Guard, texts: Sequence[str] | None) -> Positions:
-    """The pairs, and for every query the positives of queries that are its copies."""
-    sought = np.unique(known[:, 0])
-    copies = [np.column_stack([sought, sought])]
-    if guard.near is not None:
-        copies.append(sought[near_copies(queries[sought], queries[sought], guard.near)])
-    if texts is not None:
-        copies.append(_same(sought, _numbered([normalize_text(text) for text in texts])))
-    return _unique(_join(_unique(np.concatenate(copies)), known))
 
 
 def _too_high(queries: Vectors, documents: Vectors, known: Positions, margin: float) -> Positions:

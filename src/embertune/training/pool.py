@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, TrainingPairs
+from embertune.adapters.pairs import Labels
 from embertune.core.search import Positions, top_k
 from embertune.core.vectors import Vectors
 from embertune.evaluation.evaluate import evaluate_positions
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import parse_metric
+from embertune.training.lessons import Lessons, renumber
 
 __all__ = ["Fold", "Pool", "Rows"]
 
@@ -28,11 +30,13 @@ class Pool:
         queries: (n, d), rows of length 1.
         documents: (m, d), the whole corpus, rows of length 1.
         judgments: Their relevance, in that order.
+        lessons: What else is known of them, such as which documents are no negatives of a query.
     """
 
     queries: Vectors
     documents: Vectors
     judgments: Judgments
+    lessons: Lessons | None = None
 
     def training(self, rows: Rows, *, whole_corpus: bool = False) -> TrainingPairs:
         """Give the training pairs of some queries; only their positives are candidates, if not the whole corpus.
@@ -49,7 +53,16 @@ class Pool:
         local = np.column_stack([place[pairs[:, 0]], inverse])
         order = np.lexsort((local[:, 1], local[:, 0]))
         rows_of = self.documents if whole_corpus else self.documents[documents]
-        return TrainingPairs(self.queries[rows], rows_of, local[order])
+        ignored = None
+        if self.lessons is not None:
+            missing = self.lessons.copies.false_negatives(pairs)
+            ignored = renumber(Labels(missing, np.zeros(len(missing))), place, documents).positions
+        return TrainingPairs(self.queries[rows], rows_of, local[order], ignored)
+
+    def answers(self, rows: Rows) -> Positions:
+        """Give the documents that answer some queries, rising."""
+        pairs = self.judgments.pairs
+        return np.unique(pairs[np.isin(pairs[:, 0], rows), 1])
 
     def seen(self, fit: Rows, rows: Rows) -> npt.NDArray[np.bool_]:
         """Mark those of some queries one of whose positives is a positive of a query that is fitted on."""

@@ -52,6 +52,7 @@ class Choice:
         curve: Along the final fit that weighs most: {"step", "loss", "dev"}, dev where it was read.
         note: What is to be said of the labels; usually nothing.
         reasons: What else was decided on dev, in sentences.
+        trained: What was fitted on all of the pool and not taken, where there is such a thing.
     """
 
     adapter: Adapter
@@ -59,6 +60,7 @@ class Choice:
     curve: tuple[dict[str, float | None], ...]
     note: str = ""
     reasons: tuple[str, ...] = ()
+    trained: Adapter | None = None
 
 
 def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, progress: Progress = silent) -> Choice:
