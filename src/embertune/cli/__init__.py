@@ -23,6 +23,7 @@ COMMANDS = {
     "logs": "Make training data of a search log.",
     "mine": "Find hard negatives with any encoder.",
     "pseudo-label": "Let a cross-encoder say how far positives lead over negatives.",
+    "serve": "Serve adapters behind OpenAI's protocol.",
     "transform": "Apply an adapter to a file of vectors.",
     "tune": "Train an adapter on your data and say whether to ship it.",
 }

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from embertune.core.paths import as_path
 from embertune.core.progress import Progress
 from embertune.data.dataset import Dataset
 from embertune.encoders.base import Encoder
-from embertune.errors import ConfigError, DataError
+from embertune.errors import ConfigError, DataError, StorageError
 
-__all__ = ["column_options", "encoder_options", "json_option", "make_encoder", "read_dataset"]
+__all__ = ["check_out_file", "column_options", "encoder_options", "json_option", "make_encoder", "read_dataset"]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -60,6 +61,7 @@ def make_encoder(options: dict[str, Any]) -> Encoder:
         "document_prompt": options.pop("document_prompt"),
         "dimensions": options.pop("dimensions"),
         "api_base": options.pop("api_base"),
+        "batch_size": options.pop("batch_size", None),
         # Vectors from a file are never cached, so --no-cache asks nothing of them.
         "cache": False if options.pop("no_cache") and not source.startswith("precomputed:") else None,
     }
@@ -95,3 +97,18 @@ def read_dataset(path: str, columns: tuple[str, ...], progress: Progress, *, opt
         if option == "--columns":
             raise
         raise DataError(str(error).replace("--columns ", f"{option} ")) from None
+
+
+def check_out_file(path: str) -> None:
+    """Refuse a file that cannot be written, before anything is computed for it.
+
+    Raises:
+        StorageError: It is a folder, or its folder is not there.
+    """
+    target = as_path(path)
+    if target.is_dir():
+        raise StorageError(f"{target} is a folder. Expected the name of a file, such as --out {target / 'rows.jsonl'}")
+    if not target.parent.is_dir():
+        raise StorageError(
+            f"There is no folder {target.parent} to write {target.name} to. Type: mkdir -p {target.parent}"
+        )

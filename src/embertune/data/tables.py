@@ -46,8 +46,8 @@ def build(tables: Sequence[tuple[str, Table]], columns: Mapping[str, str | Seque
     """Make one data set of one or several tables.
 
     A cell of documents may hold a list of them (FlagEmbedding's ``pos`` and ``neg``). A score column gives the
-    grade of the document; without one it is 1. Negatives have grade 0. Columns of ids give the ids, where each names
-    one text only; a text without one gets an id that no other has.
+    grade of the document, or a list with one for each; without one it is 1. Negatives have grade 0. Columns of ids
+    give the ids, where each names one text only; a text without one gets an id that no other has.
 
     Args:
         tables: The part ("train", "dev", "test" or nothing) and the table.
@@ -129,15 +129,26 @@ def _judged(row: Mapping[str, Any], columns: Columns, place: str) -> list[_Judge
     if columns.document_id:
         ids = _ids_of(row.get(columns.document_id), len(positives), f"{place}: column {columns.document_id!r}")
         positives = [(text, identifier) for (text, _), identifier in zip(positives, ids, strict=True)]
-    grade = 1.0
-    if columns.score:
-        grade = as_grade(row.get(columns.score), f"{place}: column {columns.score!r}")
+    grades = (
+        _grades(row.get(columns.score), len(positives), f"{place}: column {columns.score!r}") if columns.score else []
+    )
     negatives = [
         _Judged(Document(text), 0.0, identifier)
         for column in columns.negatives
         for text, identifier in _texts(row.get(column), f"{place}: column {column!r}")
     ]
-    return [*(_Judged(Document(text, title), grade, identifier) for text, identifier in positives), *negatives]
+    graded = zip(positives, grades or [1.0] * len(positives), strict=True)
+    return [*(_Judged(Document(text, title), grade, identifier) for (text, identifier), grade in graded), *negatives]
+
+
+def _grades(cell: Any, documents: int, place: str) -> list[float]:
+    """One grade for all documents of a row, or a list with one for each (sentence-transformers' labeled lists)."""
+    grades = [as_grade(value, place) for value in _listed(cell)]
+    if len(grades) == 1:
+        return grades * documents
+    if len(grades) != documents:
+        raise DataError(f"{place} holds {len(grades)} grades for {documents} documents. Expected one for each.")
+    return grades
 
 
 def _texts(cell: Any, place: str) -> list[tuple[str, str]]:
