@@ -8,6 +8,7 @@
   x NotFittedError (ValueError)        transform() before fit()
   x EncoderError (RuntimeError)        an embedding provider failed
     + RateLimitError                   carries retry_after
+  x LLMError (RuntimeError)            a language model did not give what was asked
   x ArtifactError (ValueError)         a saved adapter is damaged or does not match this encoder
   x ConformanceError (AssertionError)  an adapter of your own breaks the contract
   x MissingExtraError (ImportError)    an optional dependency is absent
@@ -28,6 +29,7 @@ __all__ = [
     "DataError",
     "EmbertuneError",
     "EncoderError",
+    "LLMError",
     "LeakageError",
     "MissingExtraError",
     "NotFittedError",
@@ -102,6 +104,10 @@ class RateLimitError(EncoderError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class LLMError(EmbertuneError, RuntimeError):
+    """A language model, or the provider that runs it, did not give what was asked."""
 
 
 class ArtifactError(EmbertuneError, ValueError):

@@ -63,7 +63,8 @@ def quoted(error: Exception) -> str:
         >>> quoted(RuntimeError("litellm.BadRequestError: OpenAIException - Bearer abc is no key."))
         'Bearer *** is no key'
     """
-    return _CLASS_NAMES.sub("", " ".join(scrub(str(error)).split()))[:_LONGEST_QUOTE].rstrip(" .")
+    said = " ".join(scrub(str(error)).split()).partition(" Traceback (most recent call last)")[0]
+    return _CLASS_NAMES.sub("", said)[:_LONGEST_QUOTE].rstrip(" .")
 
 
 def retry_after(error: Exception) -> float | None:

@@ -41,6 +41,7 @@ class Retrier:
     Args:
         max_retries: How often to try again after the first time.
         first_wait: Seconds before the second try.
+        sleep: How to wait; one that raises ends the patience.
 
     Example:
         >>> answers = iter([TryAgainError(RuntimeError("busy")), None])
@@ -52,8 +53,11 @@ class Retrier:
         'done'
     """
 
-    def __init__(self, *, max_retries: int, first_wait: float = 1.0) -> None:
+    def __init__(
+        self, *, max_retries: int, first_wait: float = 1.0, sleep: Callable[[float], None] | None = None
+    ) -> None:
         self.max_retries, self.first_wait = max_retries, first_wait
+        self._sleep = sleep or (lambda seconds: time.sleep(seconds))
         self._not_before = 0.0
         self._lock = threading.Lock()
         self._random = random.SystemRandom()  # takes and gives nothing to the seed of the experiment
@@ -91,8 +95,8 @@ class Retrier:
                 self._not_before = max(self._not_before, time.monotonic() + after)
             return
         wait = min(self.first_wait * 2**attempt, _LONGEST_WAIT)
-        time.sleep(wait * self._random.uniform(0.5, 1))
+        self._sleep(wait * self._random.uniform(0.5, 1))
 
     def _wait_for_all(self) -> None:
         while (left := self._not_before - time.monotonic()) > 0:
-            time.sleep(left)
+            self._sleep(left)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embertune.core.paths import as_path
+from embertune.core.paths import cache_folder
 from embertune.core.vectors import Vectors
 
 __all__ = ["CacheSession", "VectorCache", "cache_key", "default_cache"]
@@ -52,14 +51,8 @@ def default_cache() -> VectorCache | None:
 
     ``EMBERTUNE_CACHE`` names another folder; "off" disables it.
     """
-    value = os.environ.get("EMBERTUNE_CACHE", "").strip()
-    if value.lower() == "off":
-        return None
-    if value:
-        return VectorCache(as_path(value))
-    import platformdirs
-
-    return VectorCache(Path(platformdirs.user_cache_dir("embertune", appauthor=False)))
+    folder = cache_folder()
+    return None if folder is None else VectorCache(folder)
 
 
 class VectorCache:
