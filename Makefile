@@ -19,7 +19,7 @@ $(STAMP)-base: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(STAMP)-test: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[api,parquet]' --group test --group lint
+	$(BIN)/python -m pip install --quiet --editable '.[api,parquet,serve]' --group test --group lint
 	@touch $@ $(STAMP)-base
 
 # constraints-torch.txt names the CPU build for development machines; users get a range.

@@ -35,7 +35,7 @@ FLOORS = (
     ("4", ("evaluation", "testing")),
     ("5", ("training", "reports")),
     ("6", ("recipes",)),
-    ("7", ("cli",)),
+    ("7", ("serving", "cli")),
     ("–", ("__init__", "__main__")),
 )
 NUMBERS = (

@@ -1,7 +1,8 @@
 """The artefact: an adapter as a folder that can be read without this library.
 
 ``config.json`` (what it is, and for which encoder), ``adapter.safetensors`` (float32 arrays), and the
-adapter's attachments: ``record.json`` (the experiment that made it) and ``README.md`` (its card).
+adapter's attachments: ``record.json`` (the experiment that made it) and ``README.md`` (its card); where the
+encoder could embed texts, also ``canaries.safetensors``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save_file as save_tensors
 
 from embertune.adapters.base import Adapter
+from embertune.adapters.canaries import CANARY_FILE, Canaries
 from embertune.adapters.state import class_of, from_state, to_state
 from embertune.core.paths import as_path
 from embertune.errors import ArtifactError, StorageError
@@ -28,7 +30,7 @@ __all__ = ["FORMAT", "check_target", "load_adapter", "save", "write_adapter", "w
 
 FORMAT = 1
 
-_NAMES = {"config.json", "adapter.safetensors", "record.json", "README.md", "report.html", "candidate"}
+_NAMES = {"config.json", "adapter.safetensors", CANARY_FILE, "record.json", "README.md", "report.html", "candidate"}
 
 
 def save(adapter: Adapter, folder: str | Path) -> Path:
@@ -62,6 +64,8 @@ def write_adapter(adapter: Adapter, folder: Path) -> None:
     # Both are made readable for their owner alone, which suits neither a server nor a colleague.
     (folder / "adapter.safetensors").chmod(0o644)
     folder.chmod(0o755)
+    if adapter.canaries is not None:
+        adapter.canaries.save(folder)
     for name, text in adapter.attachments.items():
         (folder / name).write_text(text, encoding="utf-8")
 
@@ -155,6 +159,7 @@ def load_adapter(folder: str | Path) -> Adapter:
         class_of(config.get("type"))
         adapter = from_state(config, load_file(source / "adapter.safetensors"))
         adapter.encoder = _encoder(config["encoder"])
+        adapter.canaries = Canaries.load(source)
     except ArtifactError as error:
         raise ArtifactError(f"{source} holds {error}") from None
     except KeyError as error:

@@ -7,7 +7,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from embertune.adapters.gate import Gate
 from embertune.adapters.pairs import TrainingPairs, check_pairs
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.errors import ConfigError, DataError, NotFittedError
+
+if TYPE_CHECKING:
+    from embertune.adapters.canaries import Canaries
 
 __all__ = ["ADAPTER_TYPES", "Adapter", "Extra", "Side", "TrainingPairs", "check_pairs"]
 
@@ -39,6 +42,7 @@ class Adapter(ABC):
         gate: Gives queries unlike the training queries the frozen encoder's behaviour back.
         encoder: The specification of the encoder whose embeddings it was fitted on, if known.
         attachments: Text files that belong to it and are saved beside it, by name.
+        canaries: Texts and the vectors that the encoder gave for them, to notice when it has changed.
 
     Example:
         >>> from embertune.adapters.linear import LinearAdapter
@@ -52,6 +56,7 @@ class Adapter(ABC):
     gate: Gate | None = None
     encoder: Mapping[str, Any] | None = None
     attachments: Mapping[str, str] = {}
+    canaries: Canaries | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the class known by its `type`, so that its artefacts can be loaded."""
@@ -210,7 +215,7 @@ class Adapter(ABC):
 
     def _forget(self) -> None:
         """Drop what belongs to an earlier fit and is no parameter: every `fit` begins with it."""
-        for name in ("strength", "gate", "encoder", "attachments"):
+        for name in ("strength", "gate", "encoder", "attachments", "canaries"):
             self.__dict__.pop(name, None)
 
     def _with(self, **changes: Any) -> Self:

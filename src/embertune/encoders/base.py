@@ -6,11 +6,12 @@ cache, batches, order, progress and the check of what came back live here, once.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypedDict, cast, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, TypedDict, cast, runtime_checkable
 
 import numpy as np
 
@@ -186,6 +187,12 @@ class TextEncoder(ABC):
     def prompt(self, side: Side) -> str:
         """Give what is put before every text of a side."""
         return self._spec.query_prompt if side == "query" else self._spec.document_prompt
+
+    def without_cache(self) -> Self:
+        """Give the same encoder, the model shared, that computes every text anew and keeps nothing."""
+        other = copy.copy(self)
+        other._cache = None
+        return other
 
     def uncached(self, texts: Sequence[str], side: Side) -> list[str]:
         """Give the distinct texts that `encode` would have to compute now.

@@ -24,7 +24,8 @@ class Result:
     Attributes:
         record: Everything that was measured, as in record.json.
         adapter: What may be served: the candidate if the verdict is "ship", else the identity.
-        candidate: What was trained, whatever the verdict.
+        candidate: What was trained, whatever the verdict. Where dev did not take it, which the record's reasons say,
+            test was not asked about it, and what was measured is the frozen encoder.
         verdict: Ship it, or don't, and why.
         texts: Queries, and the rankings of those that changed most, for the report; never in the record.
 
@@ -44,7 +45,15 @@ class Result:
     texts: Texts
 
     @classmethod
-    def of(cls, record: Mapping[str, Any], candidate: Adapter, verdict: Verdict, texts: Texts) -> Result:
+    def of(
+        cls,
+        record: Mapping[str, Any],
+        candidate: Adapter,
+        verdict: Verdict,
+        texts: Texts,
+        *,
+        trained: Adapter | None = None,
+    ) -> Result:
         """Decide what may be served, and attach record and card to it.
 
         Args:
@@ -52,9 +61,13 @@ class Result:
             candidate: What was trained.
             verdict: The judge's word.
             texts: For the report.
+            trained: What was fitted and not taken by dev, and so not measured; kept where the candidate is the
+                identity.
         """
         served = candidate if verdict.code == "ship" else IdentityAdapter()
-        served.encoder = candidate.encoder
+        if trained is not None and isinstance(candidate, IdentityAdapter):
+            trained.encoder, candidate = candidate.encoder, trained
+        served.encoder, served.canaries = candidate.encoder, candidate.canaries
         for adapter, kept in ((served, record), (candidate, {**record, "adapter": describe(candidate)})):
             adapter.attachments = _attachments(kept)
         return cls(record, served, candidate, verdict, texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from embertune.data.leakage import Leakage, find_leakage
 from embertune.data.splits import Split, SplitMethod
 from embertune.encoders.adapted import AdaptedEncoder
 from embertune.encoders.base import Encoder
+from embertune.encoders.canaries import embed_canaries
 from embertune.encoders.encoded import Encoded, encode_dataset
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError
@@ -30,8 +31,10 @@ from embertune.recipes.parameters import check_parameters
 from embertune.recipes.plan import Plan, Trial, inner_folds, make_plan
 from embertune.recipes.record import Experiment, Seconds, make_record
 from embertune.recipes.result import Result
+from embertune.recipes.teaching import Teaching
 from embertune.training.config import TuneConfig
 from embertune.training.given import choose_given
+from embertune.training.lessons import Lessons, Scores
 from embertune.training.pool import Pool
 from embertune.training.selection import Choice, choose
 
@@ -59,6 +62,8 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
     strict: bool = False,
     foreign: Dataset | str | Path | Any | None = None,
     foreign_encoder: Encoder | str | Any | None = None,
+    passages: str | Path | None = None,
+    scores: Scores | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Train an adapter on frozen embeddings, and prove or disprove that it helps.
@@ -82,6 +87,9 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
         foreign: Another data set, whose queries the adapter is not for: at the opening of the test it is measured, over
             the corpora of both, what they lose, and if that is much the verdict is "no-gain".
         foreign_encoder: Where its vectors come from, if `encoder` cannot embed it: "precomputed:FILE.npz".
+        passages: A text file, whose passages are the negatives of an adapter with negatives="passages".
+        scores: A teacher's, {query_id: {document_id: score}}, for an adapter whose loss learns from them (margin_mse,
+            mean_margin, cosent, mse); without them it learns from the grades of the data.
         progress: Told how far each stage is.
 
     Returns:
@@ -104,20 +112,23 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     loaded = _without_adapter(load_encoder(encoder))
     plan = make_plan(dataset, split, seed=seed)
+    teaching = Teaching.read(config.adapter, dataset, loaded, scores=scores, passages=passages, seed=seed)
     away = load_foreign(foreign, foreign_encoder, dataset, loaded, seed=seed)
     if strict:  # equal texts show without vectors, so nothing is paid for data that is refused for them
         _leakage(plan).refuse()
     encoded = encode_dataset(loaded, dataset, progress=progress)
+    canaries = embed_canaries(loaded)
     _refuse_equal_documents(dataset, encoded)
     leakage = _leakage(plan, encoded)
     if strict:
         leakage.refuse()
     mixed = None if away is None else away.mix(encoded, progress=progress)
     at_fit = time.perf_counter()
-    others = _other_seeds(dataset, split, encoded, config, seed, progress)
-    choices = [_choose(trial, encoded, plan, config, seed, progress) for trial in plan.trials]
+    known = _Known(encoded, teaching.lessons(dataset, encoded, loaded, progress=progress))
+    others = _other_seeds(dataset, split, known, config, seed, progress)
+    choices = [_choose(trial, known, plan, config, seed, progress) for trial in plan.trials]
     final = (
-        choices[0] if len(choices) == 1 else _choose(_everything(dataset, plan), encoded, plan, config, seed, progress)
+        choices[0] if len(choices) == 1 else _choose(_everything(dataset, plan), known, plan, config, seed, progress)
     )
     at_judge = time.perf_counter()
     holdout = Holdout(dataset.select([query for trial in plan.trials for query in trial.test.queries]))
@@ -128,9 +139,16 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
     finished = time.perf_counter()
     seconds = Seconds(contest.seconds, at_judge - at_fit, finished - at_judge, finished - started)
     experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed, contest.cost)
-    final.adapter.encoder = loaded.spec.to_dict()
+    final.adapter.encoder, final.adapter.canaries = loaded.spec.to_dict(), canaries
     record = make_record(experiment, final, measured, seconds)
-    return Result.of(record, final.adapter, measured.verdict, measured.texts)
+    return Result.of(record, final.adapter, measured.verdict, measured.texts, trained=final.trained)
+
+
+class _Known(NamedTuple):
+    """All that may be learned from, of which every pool takes its part."""
+
+    encoded: Encoded
+    lessons: Lessons
 
 
 def _without_adapter(encoder: Encoder) -> Encoder:
@@ -146,7 +164,7 @@ def _without_adapter(encoder: Encoder) -> Encoder:
 def _other_seeds(
     dataset: Dataset,
     split: SplitMethod | Split | None,
-    encoded: Encoded,
+    known: _Known,
     config: TuneConfig,
     seed: int,
     progress: Progress,
@@ -161,8 +179,8 @@ def _other_seeds(
     found = []
     for other in range(seed + 1, seed + config.seeds):
         plan = make_plan(dataset, split, seed=other)
-        choices = [_choose(trial, encoded, plan, quick, other, progress) for trial in plan.trials]
-        found.append(mean_difference(plan.trials, choices, encoded, config.metric))
+        choices = [_choose(trial, known, plan, quick, other, progress) for trial in plan.trials]
+        found.append(mean_difference(plan.trials, choices, known.encoded, config.metric))
     return tuple(found)
 
 
@@ -215,13 +233,16 @@ def _everything(dataset: Dataset, plan: Plan) -> Trial:
     return Trial(whole, whole, frozenset(), frozenset(queries))
 
 
-def _choose(trial: Trial, encoded: Encoded, plan: Plan, config: TuneConfig, seed: int, progress: Progress) -> Choice:
+def _choose(trial: Trial, known: _Known, plan: Plan, config: TuneConfig, seed: int, progress: Progress) -> Choice:
+    encoded = known.encoded
     place = {query: row for row, query in enumerate(encoded.query_ids)}
     ids = list(trial.pool.queries)
+    rows = np.array([place[query] for query in ids], dtype=np.intp)
     pool = Pool(
-        encoded.queries[[place[query] for query in ids]],
+        encoded.queries[rows],
         encoded.documents,
         Judgments.from_qrels(trial.pool.qrels, ids, encoded.document_ids),
+        known.lessons.select(rows),
     )
     cut = inner_folds(trial, plan.method, config, seed=seed)
     if config.adapter is not None:

@@ -1,0 +1,93 @@
+"""New versions of adapters, taken up while the server runs: requests under way end on the version they began with."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from embertune.encoders.spec import EncoderSpec
+from embertune.errors import EmbertuneError
+from embertune.serving.canaries import CanaryWatch
+from embertune.serving.catalogue import Catalogue, Served, load_served
+from embertune.serving.metrics import Metrics
+
+__all__ = ["Reloader"]
+
+_log = logging.getLogger("embertune.serving")
+
+_FILES = ("config.json", "adapter.safetensors")
+Stamp = tuple[tuple[int, int, int], ...]
+
+
+class Reloader:
+    """Looks at the folders of adapters; a version that is damaged, or does not fit, leaves the old one in place.
+
+    Args:
+        catalogue: Whose adapters are replaced.
+        watch: Looks at the canaries of a new version before it is served.
+        metrics: Told of reloads.
+        seconds: How often to look.
+    """
+
+    def __init__(self, catalogue: Catalogue, watch: CanaryWatch, metrics: Metrics, *, seconds: float) -> None:
+        self._catalogue, self._watch, self._metrics, self._seconds = catalogue, watch, metrics, seconds
+        self._stamps = {name: stamp_of(served.folder) for name, served in catalogue.served.items()}
+
+    async def run(self, spec: EncoderSpec) -> None:
+        """Look every few seconds, until cancelled.
+
+        Args:
+            spec: Of the upstream.
+        """
+        while True:
+            await asyncio.sleep(self._seconds)
+            for name, served in list(self._catalogue.served.items()):
+                await self.look(name, served, spec)
+
+    async def look(self, name: str, served: Served, spec: EncoderSpec) -> None:
+        """Take up the adapter's new version, if there is a whole one."""
+        stamp = await asyncio.to_thread(stamp_of, served.folder)
+        # While a folder is exchanged for another there is none for a moment.
+        if stamp is None or stamp == self._stamps[name]:
+            return
+        try:
+            found = await asyncio.to_thread(load_served, name, served.folder, spec)
+            if await asyncio.to_thread(stamp_of, served.folder) != stamp:
+                return  # exchanged while it was read: the two files may be of two versions
+            self._stamps[name] = stamp
+            _refuse_other_space(served, found, spec)
+            found = await self._watch.look(found)
+            if self._watch.blocks(found):
+                raise EmbertuneError(found.drift.reason if found.drift else "")
+        except (EmbertuneError, OSError) as error:
+            self._stamps[name] = stamp
+            self._metrics.reloads.add(name, "refused")
+            fields = {"adapter": name, "reason": str(error), "kept": "the version before"}
+            _log.error("reload_refused", extra={"fields": fields})
+            return
+        self._catalogue.served[name] = found
+        self._metrics.reloads.add(name, "done")
+        _log.info("reloaded", extra={"fields": {"adapter": name, "type": found.adapter.type}})
+
+
+def stamp_of(folder: Path) -> Stamp | None:
+    """Give what changes with every version; None where the folder is not there whole."""
+    try:
+        found = [(folder / name).stat() for name in _FILES]
+    except OSError:
+        return None
+    return tuple((status.st_ino, status.st_mtime_ns, status.st_size) for status in found)
+
+
+def _refuse_other_space(before: Served, after: Served, spec: EncoderSpec) -> None:
+    """Refuse a version whose answers do not fit the index that clients search."""
+    old, new = (served.adapter.output_dimension or spec.dimension for served in (before, after))
+    if None not in (old, new) and old != new:
+        raise EmbertuneError(
+            f"it gives {new} dimensions and the version before {old}, which no index takes together. Serve it under "
+            "another name, or restart"
+        )
+    if before.adapter.changes("document") or after.adapter.changes("document"):
+        reason = "one of the two versions moves documents: write the stored vectors again with the new one"
+        _log.warning("index_is_of_another_version", extra={"fields": {"adapter": after.name, "reason": reason}})
