@@ -24,7 +24,7 @@ def test_parameters_are_read_as_numbers_and_words():
     [
         ("forest", [], "There is no adapter of type 'forest'. The types are: document, "),
         ("identity", [], "There is no adapter of type 'identity'."),
-        ("mlp", ["hiden=3"], "An adapter of type mlp has no parameter hiden. It has: side, hidden, batch_size, "),
+        ("mlp", ["hiden=3"], "An adapter of type mlp has no parameter hiden. It has: side, hidden, loss, negatives, "),
         ("mlp", ["hidden"], "--set hidden is not NAME=VALUE. Type it as: --set hidden=VALUE"),
         (None, ["hidden=3"], "--set hidden=3 sets a parameter of --adapter, which was not given."),
     ],

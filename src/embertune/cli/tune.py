@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from embertune.cli.console import Console, emit
-from embertune.cli.families import make_adapter
+from embertune.cli.families import family_options, make_adapter, take_named
 from embertune.cli.options import column_options, encoder_options, json_option, make_encoder, read_dataset
 from embertune.encoders.base import Encoder
 from embertune.errors import ConfigError
@@ -33,6 +33,7 @@ __all__ = ["command"]
 )  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="A parameter of --adapter, such as hidden=2048 or learning_rate=1e-3; repeatable.")  # fmt: skip
+@family_options
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True,
               help="How hard to search.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed for everything random.")
@@ -67,7 +68,8 @@ def command(
     foreign_columns = options.pop("foreign_columns")
     if foreign_columns and foreign is None:
         raise ConfigError("--foreign-columns was given without foreign data. Name it, too: --foreign DATA")
-    family = make_adapter(adapter, settings)
+    named, passages = take_named(options)
+    family = make_adapter(adapter, settings, named)
     if family is not None and click.get_current_context().get_parameter_source("side") is ParameterSource.DEFAULT:
         options["side"] = None
     other = _foreign_encoder(foreign_encoder, options["encoder_name"])
@@ -84,7 +86,9 @@ def command(
         )
     for one, datasets in work:
         console.expect(one, *datasets)
-    result = tune(dataset, encoder, adapter=family, foreign=away, progress=console.progress, **options)
+    result = tune(
+        dataset, encoder, adapter=family, foreign=away, passages=passages, progress=console.progress, **options
+    )
     folder = result.save(out)
     emit(result, result.record, as_json=as_json)
     for one, _ in work:

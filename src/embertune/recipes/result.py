@@ -66,7 +66,8 @@ class Result:
         """
         served = candidate if verdict.code == "ship" else IdentityAdapter()
         if trained is not None and isinstance(candidate, IdentityAdapter):
-            trained.encoder, candidate = candidate.encoder, trained
+            trained.encoder, trained.canaries = candidate.encoder, candidate.canaries
+            candidate = trained
         served.encoder, served.canaries = candidate.encoder, candidate.canaries
         for adapter, kept in ((served, record), (candidate, {**record, "adapter": describe(candidate)})):
             adapter.attachments = _attachments(kept)
