@@ -13,6 +13,7 @@ from embertune.errors import EmbertuneError
 __all__ = ["main"]
 
 COMMANDS = {
+    "audit": "Find labels that look wrong or missing, and put verdicts on them in.",
     "compare": "Judge adapters side by side on the same queries.",
     "demo": "Tune on the Python documentation of this machine, offline.",
     "doctor": "Check this installation.",
