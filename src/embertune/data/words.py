@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["word_spans"]
+__all__ = ["NO_SPACES", "word_spans"]
 
 # Kana, Chinese, Thai, Lao, Burmese and Khmer: each character counts as a word.
-_NO_SPACES = (
+NO_SPACES = (
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 )
-_WORD = re.compile(rf"[{_NO_SPACES}]|[^\s{_NO_SPACES}]+")
+_WORD = re.compile(rf"[{NO_SPACES}]|[^\s{NO_SPACES}]+")
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-__all__ = ["Chunk", "QueryGenerator", "SyntheticQuery"]
+__all__ = ["PATH_SEPARATOR", "Chunk", "QueryGenerator", "SyntheticQuery"]
+
+# Between the headings of a path, where a chunk's title is one.
+PATH_SEPARATOR = " › "
 
 
 class Chunk(NamedTuple):

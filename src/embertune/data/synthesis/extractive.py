@@ -12,7 +12,7 @@ import numpy as np
 
 from embertune.core.random import generator
 from embertune.data.sentences import sentence_spans
-from embertune.data.synthesis.base import Chunk, SyntheticQuery
+from embertune.data.synthesis.base import PATH_SEPARATOR, Chunk, SyntheticQuery
 from embertune.data.synthesis.terms import terms
 from embertune.data.words import word_spans
 from embertune.errors import ConfigError
@@ -33,7 +33,6 @@ _MOST_OF_TITLE = 5
 # Shorter sentences are mostly headings, numbers of items and what tables leave.
 _SHORTEST = 4
 _TRIES = 4
-PATH_SEPARATOR = " › "
 
 
 class ExtractiveGenerator:
@@ -56,7 +55,7 @@ class ExtractiveGenerator:
         ConfigError: A style is unknown.
 
     Example:
-        >>> chunks = [Chunk("Keys keep their order. Values may repeat.", title="dict"), Chunk("Lists may be sorted.")]
+        >>> chunks = [Chunk("Keys keep their order.", title="dict"), Chunk("Lists may be sorted by key.")]
         >>> for query in ExtractiveGenerator().generate(chunks, per_chunk=2):
         ...     print(query.chunks, query.style)
         (0,) title
