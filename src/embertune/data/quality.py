@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 
 from embertune.data.dataset import Dataset
 from embertune.data.language import LANGUAGES, detect_language
-from embertune.data.near_texts import longest_copy, near_duplicates
+from embertune.data.near_texts import longest_copy, near_documents, near_queries
 from embertune.data.texts import counted
 from embertune.errors import ConfigError
 
@@ -40,9 +40,9 @@ class FilterConfig:
     """"too-easy": the relevant document is first, and the next one's score is lower by this share of its own, …"""
     easy_words: int = 8
     """… or the query has so many words in a row from it."""
-    near_queries: float | None = 0.9
-    """"near-duplicate": Jaccard index of character trigrams from which a query repeats an earlier one; None: not
-    looked for."""
+    near_queries: float | None = 0.8
+    """"near-duplicate": Jaccard index of character trigrams from which a query of the same words repeats an earlier
+    one; None: not looked for."""
     near_documents: float | None = None
     """Jaccard index of word trigrams from which documents are merged into the earlier one; None leaves the corpus."""
     language: str | None = "documents"
@@ -169,9 +169,7 @@ def merge_documents(dataset: Dataset, threshold: float) -> tuple[dict[str, str],
         ({'d2': 'd1'}, {'q1': {'d1': 1.0}, 'q2': {'d1': 1.0}})
     """
     ids = list(dataset.corpus)
-    copies = near_duplicates(
-        [document.content for document in dataset.corpus.values()], threshold=threshold, by="words"
-    )
+    copies = near_documents([document.content for document in dataset.corpus.values()], threshold=threshold)
     stays = {ids[copy]: ids[kept] for copy, kept in copies.items()}
     qrels: dict[str, dict[str, float]] = {}
     for query_id, grades in dataset.qrels.items():
@@ -188,7 +186,7 @@ def _repeats(dataset: Dataset, ids: Sequence[str], threshold: float | None) -> d
     looked_at = set(ids)
     order = [*(query_id for query_id in dataset.judged if query_id not in looked_at), *ids]
     first = len(order) - len(ids)
-    copies = near_duplicates([dataset.queries[query_id] for query_id in order], threshold=threshold)
+    copies = near_queries([dataset.queries[query_id] for query_id in order], threshold=threshold)
     return {order[copy]: order[kept] for copy, kept in copies.items() if copy >= first}
 
 
