@@ -27,10 +27,8 @@ _MARKS = ["language", "near-duplicate", "too-hard", "round-trip", "too-easy"]
               help="A first document whose score leads by this share makes a query too-easy.")  # fmt: skip
 @click.option("--easy-words", type=int, default=8, show_default=True,
               help="So many words in a row from its document make it too-easy, too.")  # fmt: skip
-@click.option("--near-queries", type=float, default=0.8, show_default=True,
-              help="Jaccard index from which a query of equal words repeats another.")  # fmt: skip
 @click.option(
-    "--near-documents", type=float, help="The same of documents, which are merged.  [default: not looked for]"
+    "--near-documents", type=float, help="Jaccard index from which documents are merged.  [default: none are]"
 )
 @click.option("--language", default="documents", show_default=True, metavar="documents|CODE|none",
               help="The language that queries must have: their document's, one such as de, or any.")  # fmt: skip

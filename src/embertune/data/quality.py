@@ -40,9 +40,8 @@ class FilterConfig:
     """"too-easy": the relevant document is first, and the next one's score is lower by this share of its own, …"""
     easy_words: int = 8
     """… or the query has so many words in a row from it."""
-    near_queries: float | None = 0.8
-    """"near-duplicate": Jaccard index of character trigrams from which a query of the same words repeats an earlier
-    one; None: not looked for."""
+    near_queries: bool = True
+    """"near-duplicate": a query has the words of an earlier one, but for articles, auxiliaries and endings."""
     near_documents: float | None = None
     """Jaccard index of word trigrams from which documents are merged into the earlier one; None leaves the corpus."""
     language: str | None = "documents"
@@ -59,10 +58,8 @@ class FilterConfig:
             for name, low in least
             if getattr(self, name) < low
         ]
-        for name in ("near_queries", "near_documents"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value <= 1:
-                problems.append(f"{name} must be a Jaccard index above 0 and at most 1, got {value}")
+        if self.near_documents is not None and not 0 < self.near_documents <= 1:
+            problems.append(f"near_documents must be a Jaccard index above 0 and at most 1, got {self.near_documents}")
         if self.language not in (None, "documents", *LANGUAGES):
             problems.append(
                 f"language must be 'documents' or one of {', '.join(sorted(LANGUAGES))}; got {self.language!r}"
@@ -131,7 +128,7 @@ def remarks(
         [(), ('near-duplicate',), ('language',)]
     """
     ids = list(query_ids)
-    repeats = _repeats(dataset, ids, config.near_queries)
+    repeats = _repeats(dataset, ids) if config.near_queries else {}
     languages = {query_id: detect_language(dataset.queries[query_id]) for query_id in ids} if config.language else {}
     foreign, notes = _foreign(dataset, languages, config.language)
     found: dict[str, Remark] = {}
@@ -180,13 +177,11 @@ def merge_documents(dataset: Dataset, threshold: float) -> tuple[dict[str, str],
     return stays, qrels
 
 
-def _repeats(dataset: Dataset, ids: Sequence[str], threshold: float | None) -> dict[str, str]:
-    if threshold is None:
-        return {}
+def _repeats(dataset: Dataset, ids: Sequence[str]) -> dict[str, str]:
     looked_at = set(ids)
     order = [*(query_id for query_id in dataset.judged if query_id not in looked_at), *ids]
     first = len(order) - len(ids)
-    copies = near_queries([dataset.queries[query_id] for query_id in order], threshold=threshold)
+    copies = near_queries([dataset.queries[query_id] for query_id in order])
     return {order[copy]: order[kept] for copy, kept in copies.items() if copy >= first}
 
 
