@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from embertune._optional import require
 from embertune.serving.answers import embedding_list
 from embertune.serving.config import ServeConfig, keys_of_environment
+from embertune.serving.logs import log_request
 from embertune.serving.openapi import openapi
 from embertune.serving.problems import ApiError
 from embertune.serving.schemas import EmbeddingRequest, parse_request
@@ -198,7 +199,7 @@ class _Pages:
             fields.update(side=done.side, cached=done.cached, tokens=done.tokens)
             if done.cosine is not None:
                 fields["shadow_cosine"] = round(done.cosine, 6)
-        _log.info("request", extra={"fields": fields})
+        log_request(fields)
 
     def _knows(self, model: str) -> bool:
         return any(name == model for name, _ in self._service.catalogue.names())

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from embertune._optional import require
 from embertune.errors import ConfigError
@@ -12,6 +15,9 @@ from embertune.serving.app import create_app
 from embertune.serving.config import ServeConfig, keys_of_environment
 from embertune.serving.security import KeyCheck, refuse_public_without_key
 from embertune.serving.service import Service
+
+if TYPE_CHECKING:
+    import uvicorn
 
 __all__ = ["serve"]
 
@@ -43,7 +49,7 @@ async def _serve(config: ServeConfig) -> None:
     try:
         await service.start()
         app = create_app(service)
-        server = uvicorn.Server(
+        server = _server_class()(
             uvicorn.Config(
                 app,
                 host=config.host,
@@ -69,6 +75,26 @@ async def _serve(config: ServeConfig) -> None:
         _log.info("stopped")
     finally:
         await service.close()
+
+
+def _server_class() -> type[uvicorn.Server]:
+    """Give uvicorn's server with another end: it raises the signal again when all is done, as if it had been killed."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            loop = asyncio.get_running_loop()
+            try:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.add_signal_handler(number, self.handle_exit, number, None)
+            except NotImplementedError:  # Windows
+                with super().capture_signals():
+                    yield
+                return
+            yield
+
+    return Server
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

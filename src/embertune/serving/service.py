@@ -138,12 +138,7 @@ class Service:
         if request.tokens and not self.upstream.takes_tokens:
             raise bad_request(f"{self.upstream.name} takes texts alone, no arrays of tokens. Of LangChain's class this "
                               "is check_embedding_ctx_length=False.", "input")  # fmt: skip
-        try:
-            async with asyncio.timeout(self.config.timeout):
-                base, tokens, cached = await self._base(request.inputs, target.side, request.tokens)
-        except TimeoutError:
-            message = f"There was no answer in {self.config.timeout:g} s."
-            raise ApiError(504, message, code="timeout") from None
+        base, tokens, cached = await self._base(request.inputs, target.side, request.tokens)
         vectors = base if served is None else await self._adapted(served, base, target.side)
         cosine = None
         if self.shadow is not None and served is not None:
@@ -164,7 +159,7 @@ class Service:
         missing = {key: one for key, one in zip(keys, inputs, strict=True) if key not in found}
         spent = 0
         if missing:
-            answer = await self.batcher.submit(list(missing.values()), side, tokens=tokens)
+            answer = await self._in_time(self.batcher.submit(list(missing.values()), side, tokens=tokens))
             vectors = normalize(answer.vectors) if self.upstream.spec.normalized else answer.vectors
             spent = answer.tokens
             for key, vector in zip(missing, vectors, strict=True):
@@ -174,6 +169,14 @@ class Service:
         cached = sum(key not in missing for key in keys)
         self.metrics.hits.add(by=cached)
         return np.stack([found[key] for key in keys]), spent, cached
+
+    async def _in_time(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        try:
+            async with asyncio.timeout(self.config.timeout):
+                return await work
+        except TimeoutError:
+            message = f"There was no answer in {self.config.timeout:g} s."
+            raise ApiError(504, message, code="timeout") from None
 
     async def _base_now(self, texts: Sequence[str], side: Side) -> Vectors:
         """Give base vectors of texts as the upstream computes them now."""
