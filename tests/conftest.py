@@ -4,6 +4,9 @@ import os
 # fitting on a hundred queries took 85 s instead of 3.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 
 from embertune.encoders.cost import Cost
@@ -40,3 +43,14 @@ def _price(texts):
 @pytest.fixture
 def priced():
     return Priced
+
+
+@pytest.fixture
+def chat_server():
+    """A chat API on 127.0.0.1 that writes queries and passages; see tests/chat_server.py."""
+    spec = importlib.util.spec_from_file_location("chat_server", Path(__file__).with_name("chat_server.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    server = module.ChatServer()
+    yield server
+    server.close()

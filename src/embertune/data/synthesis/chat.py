@@ -28,6 +28,7 @@ Messages = Sequence[Mapping[str, str]]
 
 _LOCAL_RETRIES = 2  # nothing on the way to this machine's own ports passes by itself; a server may be starting
 _UNUSABLE_RETRIES = 1  # each was paid for
+_TOKENIZER = "text-embedding-3-small"  # its tokenizer comes with LiteLLM; others would be downloaded
 _GO_ON = "Run again to go on: what was answered is in the journal."
 
 
@@ -165,8 +166,8 @@ class Chat:
         return Spent(requests, prompt_tokens, answer_tokens, usd)
 
     def count_tokens(self, text: str) -> int:
-        """Count with OpenAI's newest tokenizer, which is a close estimate for others."""
-        count: int = self.litellm.token_counter(model="gpt-4o", text=text)
+        """Count with a tokenizer of OpenAI's, which is a close estimate for others."""
+        count: int = self.litellm.token_counter(model=_TOKENIZER, text=text)
         return count
 
     def ask(

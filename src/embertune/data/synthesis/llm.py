@@ -197,14 +197,18 @@ class LLMQueryGenerator:
             self._report.stopped = True
             return
         for task in group:
-            task.refused = not task.done  # it was left out of every answer
+            task.refused = task.refused or not task.done  # else it was left out of every answer
 
     def _ask(self, group: Sequence[Task], journal: Journal) -> None:
         messages = self._messages(group)
+        may_decline = {number for number, task in enumerate(group, start=1) if set(task.missing) == {MULTI_HOP}}
         expected = QUERY_TOKENS * sum(len(task.missing) for task in group)
         try:
             answers = self._chat.ask(
-                messages, QUERY_SCHEMA, lambda answer: _by_passage(answer, len(group)), answer_tokens=expected
+                messages,
+                QUERY_SCHEMA,
+                lambda answer: _by_passage(answer, len(group), may_decline),
+                answer_tokens=expected,
             )
         except UnusableAnswerError as error:
             self._alone(group, journal, error)
@@ -243,13 +247,13 @@ class LLMQueryGenerator:
         return query_messages(passages, wanted, styles=self.styles, language=self.language, copied=self.max_copied)
 
 
-def _by_passage(answer: str, count: int) -> dict[int, list[dict[str, Any]]]:
-    """Give the queries of an answer by the number of their passage, of so many.
+def _by_passage(answer: str, count: int, may_decline: set[int]) -> dict[int, list[dict[str, Any]]]:
+    """Give the queries of an answer by the number of their passage, of so many, some of which need none.
 
     Raises:
         ValueError: There is none.
     """
-    found: dict[int, list[dict[str, Any]]] = {}
+    found: dict[int, list[dict[str, Any]]] = {number: [] for number in may_decline}
     for item in read_items(answer, "queries"):
         number = 1 if count == 1 else _number(item.get("passage"))
         if 1 <= number <= count and isinstance(item.get("text"), str):

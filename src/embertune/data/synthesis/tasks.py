@@ -131,12 +131,10 @@ class Task:
     def _accept_declined(self) -> None:
         """Let a model find that two chunks have nothing in common; a chunk left without any query gets another."""
         declined = self.missing.count(MULTI_HOP)
-        if declined:
+        if 0 < declined == len(self.missing):
             self.dropped["two chunks with nothing in common"] += declined
-            self.missing = [style for style in self.missing if style != MULTI_HOP]
             others = [style for style in self.job.styles if style != MULTI_HOP]
-            if not self.taken and not self.missing:
-                self.missing = others[:1]
+            self.missing = [] if self.taken else others[:1]
 
     def _problem(self, text: str, seen: Iterable[str]) -> str:
         if not text or len(text) > _LONGEST_QUERY or is_broken(text):
