@@ -28,8 +28,8 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
     A sentence ends at . ! ? … before white space, unless an abbreviation, an initial or the number of an item stands
     before the dot or the next word begins small; at the full stops of scripts without spaces; at a blank line; before
-    an item of a list; and at a dot between a word and a capitalised one, as PDF files lose spaces. All text but white space is
-    in one sentence.
+    an item of a list; and at a dot between a word and a capitalised one, as PDF files lose spaces. All text but white
+    space is in one sentence.
 
     Example:
         >>> text = "Dr. No left at 3.5 p.m. on foot. Why? 他走了。没人知道。"

@@ -39,9 +39,7 @@ def _row(row: Mapping[str, Any], place: str, source: str) -> SourceText:
     names = {str(name).lower(): name for name in row}
     key = next((names[name] for name in _TEXT_KEYS if name in names), None)
     if key is None:
-        raise DataError(
-            f"{place}: found the keys {examples(row, 8)}. Expected 'text' (and 'title' where there is one)."
-        )
-    title = next((names[name] for name in _TITLE_KEYS if name in names), None)
+        raise DataError(f"{place}: found the keys {examples(row, 8)}. Expected 'text' (and 'title' if it has one).")
+    title = next((names[name] for name in _TITLE_KEYS if name in names), "title")
     text, name = (as_text(row.get(column), f"{place}: {column!r}") for column in (key, title))
     return SourceText(text, name.strip(), source)
