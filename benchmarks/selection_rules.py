@@ -40,7 +40,7 @@ def pool_of(part, encoded):
 
 
 def score(pool, adapter, rows):
-    return pool.judge(pool.rank(adapter, rows, METRIC), rows, METRIC)
+    return pool.score([adapter], rows, METRIC)[0, 0]
 
 
 def path(pool, rows, rank, steps):

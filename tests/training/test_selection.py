@@ -60,7 +60,7 @@ def test_weights_are_those_of_the_formula_and_the_map_is_the_mean_so_weighted():
     scores = np.zeros((7, 80))
     for fit, dev in folds:
         for level, adapter in enumerate(path(fit)):
-            scores[level, dev] = pool.judge(pool.rank(adapter, dev, "ndcg@10"), dev, "ndcg@10")
+            scores[level, dev] = pool.score([adapter], dev, "ndcg@10")[0, 0]
     behind = scores[scores.mean(axis=1).argmax()] - scores
     errors = behind.std(axis=1, ddof=1) / np.sqrt(80)
     trailing = behind.mean(axis=1) / np.where(errors > 0, errors, 1)
@@ -165,7 +165,7 @@ def test_the_curve_runs_from_the_identity_through_every_strength_that_counts():
 
 def test_rankings_are_those_of_exact_search():
     pool, rows = pool_of(n=10), np.array([2, 4])
-    scores = pool.judge(pool.rank(IdentityAdapter(), rows, "hit_rate@1"), rows, "hit_rate@1")
+    scores = pool.score([IdentityAdapter()], rows, "hit_rate@1")[0, 0]
     best = (pool.queries[rows] @ pool.documents.T).argmax(axis=1)
     assert scores.tolist() == [float(best[0] == 2), float(best[1] == 4)]
 

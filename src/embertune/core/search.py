@@ -91,12 +91,7 @@ def _filtered(queries: Vectors, documents: Vectors, k: int) -> tuple[Positions, 
         hit, column = np.nonzero(rough >= floor[:, None])
         if len(hit) > _MOST_OPEN * rough.size:
             return None
-        exact = np.empty(len(hit), dtype=np.float32)
-        for at in range(0, len(hit), _DOCUMENT_BLOCK):
-            part = slice(at, at + _DOCUMENT_BLOCK)
-            exact[part] = np.einsum(
-                "ij,ij->i", queries[hit[part]].astype(np.float64), block[column[part]].astype(np.float64)
-            )
+        exact = exact_products(queries, hit, block.__getitem__, column)
         rows, scores = np.concatenate([rows, hit]), np.concatenate([scores, exact])
         columns = np.concatenate([columns, column + start])
         order = np.lexsort((columns, -scores, rows))
@@ -106,6 +101,33 @@ def _filtered(queries: Vectors, documents: Vectors, k: int) -> tuple[Positions, 
         if len(rows) == k * len(queries):
             lowest = scores[k - 1 :: k]
     return columns.reshape(-1, k), scores.reshape(-1, k)
+
+
+def exact_products(
+    queries: Vectors, rows: Positions, documents: Callable[[Positions], Vectors], columns: Positions
+) -> Vectors:
+    """Give single products as `top_k` has them: summed in float64, rounded to float32.
+
+    Args:
+        queries: (n, d).
+        rows: (p,) which query.
+        documents: Gives documents by position.
+        columns: (p,) which document.
+
+    Returns:
+        (p,).
+
+    Example:
+        >>> eye = np.eye(2, dtype=np.float32)
+        >>> exact_products(eye, np.array([0, 1]), eye.__getitem__, np.array([0, 0])).tolist()
+        [1.0, 0.0]
+    """
+    exact = np.empty(len(rows), dtype=np.float32)
+    for at in range(0, len(rows), _DOCUMENT_BLOCK):
+        part = slice(at, at + _DOCUMENT_BLOCK)
+        left, right = queries[rows[part]], documents(columns[part])
+        exact[part] = np.einsum("ij,ij->i", left.astype(np.float64), right.astype(np.float64))
+    return exact
 
 
 def _top_k_of_block(queries: Vectors, documents: Vectors, k: int) -> tuple[Positions, Vectors]:

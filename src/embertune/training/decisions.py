@@ -42,13 +42,19 @@ class Trials:
         maps = [self.fits[at][row] for row in counted]
         return LinearAdapter.mean_of(maps, [float(weights[row]) for row in counted])
 
-    def judge(self, adapters: Sequence[Adapter]) -> npt.NDArray[np.float64]:
-        """Score every query of dev under the adapter of its fold."""
-        scores = np.full(len(self.pool.queries), np.nan)
-        for (_, dev), adapter in zip(self.folds, adapters, strict=True):
-            ranked = self.pool.rank(adapter, dev, self.config.metric)
-            scores[dev] = self.pool.judge(ranked, dev, self.config.metric)
-        return np.asarray(scores[~np.isnan(scores)])
+    def judge(self, *choices: Sequence[Adapter]) -> npt.NDArray[np.float64]:
+        """Score every query of dev under the adapters of its fold.
+
+        Args:
+            choices: One adapter per fold, each.
+
+        Returns:
+            (choices, queries of dev).
+        """
+        scores = np.full((len(choices), len(self.pool.queries)), np.nan)
+        for (_, dev), *adapters in zip(self.folds, *choices, strict=True):
+            scores[:, dev] = self.pool.score(adapters, dev, self.config.metric)[0]
+        return scores[:, ~np.isnan(scores[0])]
 
     def gated(self, maps: Sequence[Adapter]) -> list[Adapter]:
         """Give the map of every fold behind a gate for the queries of the fold."""
@@ -74,7 +80,8 @@ def weigh(trials: Trials, table: DevTable, settings: Settings) -> tuple[npt.NDAr
     alone, both = table.choice(settings.of_queries() & harmless), table.choice(harmless)
     if trials.config.side == "both":
         return both, ()
-    lead = trials.judge(trials.means(both)) - trials.judge(trials.means(alone))
+    scores = trials.judge(trials.means(both), trials.means(alone))
+    lead = scores[0] - scores[1]
     mean, error = float(lead.mean()), float(standard_errors(lead[None])[0])
     compared = f"on dev, maps of both sides score {mean:+.3f} over a map of queries alone, with an error of {error:.3f}"
     if mean > _DOCUMENTS_LEAD * error:
@@ -89,9 +96,8 @@ def weigh_gate(trials: Trials, weights: npt.NDArray[np.float64]) -> tuple[bool, 
         return False, ()
     if wanted == "yes":
         return True, ()
-    base = trials.judge([IdentityAdapter()] * len(maps)).mean()
-    free = trials.judge(maps).mean() - base
-    gated = trials.judge(trials.gated(maps)).mean() - base
+    base, free, gated = trials.judge([IdentityAdapter()] * len(maps), maps, trials.gated(maps)).mean(axis=1)
+    free, gated = free - base, gated - base
     compared = f"on dev, own queries gain {gated:+.3f} with a gate and {free:+.3f} without"
     if gated >= free - _GATE_COST * abs(free):
         return True, (f"Queries unlike the training queries get the frozen encoder back: {compared}.",)

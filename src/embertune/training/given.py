@@ -52,9 +52,8 @@ def choose_given(
     fitted = []
     for at, (fit, dev) in enumerate(folds):
         progress("choose on dev", at, len(folds) + 1)
-        table.start(fit, dev)
         fitted.append(_fitted(pool, adapter, *_held_out(adapter, folds, at, seed), config.metric))
-        table.judge(fitted[-1], 1, dev)
+        table.judge({1: fitted[-1]}, fit, dev)
     progress("fit on train and dev", len(folds), len(folds) + 1)
     weights = table.choice(np.ones(2, dtype=bool))
     taken = bool(weights[0] <= 0.5)
@@ -159,7 +158,7 @@ def _fitted(pool: Pool, adapter: Adapter, rows: Rows, held: Rows, metric: str) -
     if len(held):
 
         def validate(candidate: Adapter) -> float:
-            return float(pool.judge(pool.rank(candidate, held, metric), held, metric).mean())
+            return float(pool.score([candidate], held, metric).mean())
 
     return copy.deepcopy(adapter).fit_training(training_for(adapter, pool, rows), validate=validate)
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from embertune.adapters.base import Adapter, TrainingPairs
 from embertune.adapters.document import DocumentAdapter
 from embertune.core.search import top_k
+from embertune.evaluation.evaluate import evaluate_positions
 from embertune.evaluation.metrics import parse_metric
 from embertune.training.decisions import Trials
 from embertune.training.pool import Pool, Rows
@@ -66,7 +67,7 @@ def weigh_offsets(trials: Trials, maps: Sequence[Adapter]) -> Offsets:
         queries = before.transform(pool.queries[dev], "query")
         for row, documents in enumerate(_moved(pool, fit, before)):
             ranked = top_k(queries, documents, parse_metric(metric).k or len(documents))[0]
-            scores[row, dev] = pool.judge(ranked, dev, metric)
+            scores[row, dev] = evaluate_positions(pool.judgments.select(dev), ranked, [metric])[metric]
     judged = ~np.isnan(scores[0])
     if not judged.any():
         return Offsets()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +10,11 @@ import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, TrainingPairs
 from embertune.adapters.pairs import Labels
-from embertune.core.search import Positions, top_k
 from embertune.core.vectors import Vectors
-from embertune.evaluation.evaluate import evaluate_positions
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import parse_metric
 from embertune.training.lessons import Lessons, renumber
+from embertune.training.scoring import score
 
 __all__ = ["Fold", "Pool", "Rows"]
 
@@ -59,7 +59,7 @@ class Pool:
             ignored = renumber(Labels(missing, np.zeros(len(missing))), place, documents).positions
         return TrainingPairs(self.queries[rows], rows_of, local[order], ignored)
 
-    def answers(self, rows: Rows) -> Positions:
+    def answers(self, rows: Rows) -> Rows:
         """Give the documents that answer some queries, rising."""
         pairs = self.judgments.pairs
         return np.unique(pairs[np.isin(pairs[:, 0], rows), 1])
@@ -70,12 +70,19 @@ class Pool:
         known = np.unique(pairs[np.isin(pairs[:, 0], fit), 1])
         return np.isin(rows, pairs[np.isin(pairs[:, 1], known), 0])
 
-    def rank(self, adapter: Adapter, rows: Rows, metric: str) -> Positions:
-        """Rank the whole corpus for some queries under an adapter, by exact search, as deep as a metric looks."""
-        depth = parse_metric(metric).k or len(self.documents)
-        queries = adapter.transform(self.queries[rows], "query")
-        return top_k(queries, adapter.transform(self.documents, "document"), depth)[0]
+    def score(
+        self, adapters: Sequence[Adapter], rows: Rows, metric: str, *, answers: Rows | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Score some queries under adapters over the whole corpus.
 
-    def judge(self, ranked: Positions, rows: Rows, metric: str) -> npt.NDArray[np.float64]:
-        """Score rankings one by one, with the answers of some queries."""
-        return evaluate_positions(self.judgments.select(rows), ranked, [metric])[metric]
+        Args:
+            adapters: Fitted.
+            rows: Which queries.
+            metric: What is measured.
+            answers: Queries with whose answers they are scored, too.
+
+        Returns:
+            (1, adapters, n); with `answers` (2, adapters, n), those second.
+        """
+        judged = [self.judgments.select(each) for each in (rows, answers) if each is not None]
+        return score(adapters, self.queries[rows], self.documents, judged, parse_metric(metric))

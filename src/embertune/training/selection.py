@@ -128,12 +128,14 @@ def _try_all(
         training = pool.training(fit_rows)
         # After one fold dev tells too little to drop anything; the weakest pulls, which take longest, go first.
         paths = [tried.pulls] * len(tried.makers) if at < 2 else tried.still(table.weights())
-        table.start(fit_rows, dev_rows)
-        fits.append({})
-        for kind, (maker, pulls) in enumerate(zip(tried.makers, paths, strict=True)):
-            for level, fitted in enumerate(maker.fit_path(training, pulls, basis=basis)):
-                table.judge(fitted, tried.row(kind, level), dev_rows)
-                fits[-1][tried.row(kind, level)] = fitted
+        fits.append(
+            {
+                tried.row(kind, level): fitted
+                for kind, (maker, pulls) in enumerate(zip(tried.makers, paths, strict=True))
+                for level, fitted in enumerate(maker.fit_path(training, pulls, basis=basis))
+            }
+        )
+        table.judge(fits[-1], fit_rows, dev_rows)
     progress("fit on train and dev", len(folds), len(folds) + 1)
     return fits
 

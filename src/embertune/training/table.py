@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -47,18 +48,20 @@ class DevTable:
         self._random = generator(seed, "answers of other queries")
         self._unseen = np.zeros(len(pool.queries), dtype=bool)
 
-    def start(self, fit: Rows, queries: Rows) -> None:
-        """Begin a fold: say which queries are fitted on, and which are judged, first of all without an adapter."""
-        self._unseen[queries] = ~self._pool.seen(fit, queries)
-        self.judge(IdentityAdapter(), 0, queries)
+    def judge(self, adapters: Mapping[int, Adapter], fit: Rows, queries: Rows) -> None:
+        """Score the queries of a fold, with their own answers and with those of others, first of all without adapter.
 
-    def judge(self, adapter: Adapter, row: int, queries: Rows) -> None:
-        """Score some queries under an adapter, with their own answers and with those of others."""
-        ranked = self._pool.rank(adapter, queries, self._metric)
-        self._scores[row, queries] = self._pool.judge(ranked, queries, self._metric)
+        Args:
+            adapters: Fitted on the other folds, by row of the table.
+            fit: The queries that they were fitted on.
+            queries: Those that are judged.
+        """
+        self._unseen[queries] = ~self._pool.seen(fit, queries)
         count = len(self._pool.queries)
         others = (queries + self._random.integers(1, max(count, 2), len(queries))) % count
-        self._chance[row, queries] = self._pool.judge(ranked, others, self._metric)
+        found = self._pool.score([IdentityAdapter(), *adapters.values()], queries, self._metric, answers=others)
+        cells = np.ix_(np.array([0, *adapters]), queries)
+        self._scores[cells], self._chance[cells] = found
 
     def weights(self, among: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
         """Weigh the settings by how far each trails the best; one that was dropped on the way has none.

@@ -153,45 +153,83 @@ class InfoNCE:
     ) -> tuple[float, Vectors, Vectors]:
         """Give the mean loss and its gradients by the mapped, unscaled queries (n, r) and documents (m, r)."""
         by_q, by_d = np.zeros_like(queries), np.zeros_like(documents)
-        learns_documents = "document" in self.sides
         candidates, scale_c = documents[self.candidates], scale_d[self.candidates]
-        by_c, shrink_c = np.zeros_like(candidates), np.zeros(len(candidates), dtype=np.float32)
+        by_c, shrink_c = np.zeros_like(candidates), np.zeros_like(scale_c)
         scaled = candidates * scale_c[:, None]
-        rest, rest_of_pairs = self._rest
-        heat, total = np.float32(1 / self.temperature), 0.0
+        rest, heat, total = self._rest[0], np.float32(1 / self.temperature), 0.0
+        matched = self._matched_away(queries, scale_q * heat, documents, scale_d)
+        missing = np.zeros_like(matched)
         for rows, span, masked in self._blocks:
             block, scale = queries[rows], scale_q[rows, None] * heat
-            query, document = self.pairs[span].T
-            local = query - rows.start
+            here = span.start + np.flatnonzero(self._columns[span] >= 0)
+            own = self.pairs[here, 0] - rows.start, self._columns[here]
             logits = _products(block, candidates, None if rest is None else rest[rows])
             logits *= scale
-            if learns_documents:  # others have length 1
+            if self._learns_documents:  # others have length 1
                 logits *= scale_c
+            matched[here] = logits[own]
             logits[masked] = -np.inf
-            positives = documents[document]
-            matched = np.einsum("ij,ij->i", block[local], positives)
-            if rest_of_pairs is not None:
-                matched += rest_of_pairs[span]
-            matched *= scale[local, 0] * scale_d[document]
-            loss, share, missing = softmax(logits, local, matched, len(self.pairs))
-            logits[masked] = 0
+            loss, share, missing[span] = softmax(
+                logits, self.pairs[span, 0] - rows.start, matched[span], len(self.pairs)
+            )
             total += loss
+            # A positive is one more candidate in its own cell, of a share below zero.
+            logits[masked] = 0
+            logits[own], share[own] = matched[here], -missing[here]
             # Candidates are fewer than scores, so these are scaled.
             by_q[rows] = share @ scaled * scale
-            pulled = (missing * scale[local, 0] * scale_d[document])[:, None]
-            add_rows(by_q, query, -pulled * positives)
             # d/du of 1 / |u| pulls every vector back by its own share of the score.
-            back = np.einsum("ij,ij->i", share, logits)
-            back -= np.bincount(local, weights=missing * matched, minlength=len(block)).astype(np.float32)
-            by_q[rows] -= (back * scale_q[rows] ** 2)[:, None] * block
-            if learns_documents:
+            by_q[rows] -= (np.einsum("ij,ij->i", share, logits) * scale_q[rows] ** 2)[:, None] * block
+            if self._learns_documents:
                 by_c += share.T @ (block * scale) * scale_c[:, None]
                 shrink_c += np.einsum("ij,ij->j", share, logits)
-                add_rows(by_d, document, -pulled * block[local])
-                add_rows(by_d, document, (missing * matched * scale_d[document] ** 2)[:, None] * positives)
-        if learns_documents:
-            by_d[self.candidates] += by_c - (shrink_c * scale_c**2)[:, None] * candidates
+        if self._learns_documents:
+            by_d[self.candidates] = by_c - (shrink_c * scale_c**2)[:, None] * candidates
+        self._add_away((queries, scale_q, by_q), (documents, scale_d, by_d), matched, missing)
         return total, by_q, by_d
+
+    @property
+    def _learns_documents(self) -> bool:
+        return "document" in self.sides
+
+    def _matched_away(self, queries: Vectors, scale_q: Vectors, documents: Vectors, scale_d: Vectors) -> Vectors:
+        """Give the scores of pairs (p,), of those alone whose document is no candidate."""
+        matched = np.zeros(len(self.pairs), dtype=queries.dtype)
+        query, document = self.pairs[self._away].T
+        matched[self._away] = np.einsum("ij,ij->i", queries[query], documents[document])
+        if self._rest[1] is not None:
+            matched[self._away] += self._rest[1][self._away]
+        matched[self._away] *= scale_q[query] * scale_d[document]
+        return matched
+
+    def _add_away(
+        self,
+        of_queries: tuple[Vectors, Vectors, Vectors],
+        of_documents: tuple[Vectors, Vectors, Vectors],
+        matched: Vectors,
+        missing: Vectors,
+    ) -> None:
+        """Add to the gradients what comes from pairs whose document is no candidate."""
+        (queries, scale_q, by_q), (documents, scale_d, by_d) = of_queries, of_documents
+        query, document = self.pairs[self._away].T
+        pulled = missing[self._away] * scale_q[query] * scale_d[document] * np.float32(1 / self.temperature)
+        lost = missing[self._away] * matched[self._away]
+        back = (lost * scale_q[query] ** 2)[:, None] * queries[query]
+        add_rows(by_q, query, back - pulled[:, None] * documents[document])
+        if self._learns_documents:
+            back = (lost * scale_d[document] ** 2)[:, None] * documents[document]
+            add_rows(by_d, document, back - pulled[:, None] * queries[query])
+
+    @cached_property
+    def _away(self) -> Pairs:
+        return np.flatnonzero(self._columns < 0)
+
+    @cached_property
+    def _columns(self) -> Pairs:
+        """Place of each pair's document among the candidates (p,), -1 where it is none."""
+        place = np.full(len(self.documents), -1, dtype=np.intp)
+        place[self.candidates] = np.arange(len(self.candidates))
+        return place[self.pairs[:, 1]]
 
     @cached_property
     def _blocks(self) -> list[Block]:
