@@ -380,3 +380,20 @@ def test_synthetic_queries_beside_those_of_people_are_trained_on_and_never_judge
     assert result.record["data"]["synthetic"] == {"queries": {"extractive": 120}, "test": {}}
     assert {row["id"] for row in result.record["queries"]} == set(list(rows.queries)[:60])
     assert "synthetic" not in result.verdict.reason
+
+
+@pytest.mark.parametrize(("asked", "by_people", "fitted"), [("auto", 0, "no"), ("yes", 0, "yes"), ("auto", 60, "auto")])
+def test_no_gate_is_fitted_on_synthetic_queries_alone_unless_asked_for(monkeypatch, asked, by_people, fitted):
+    rows = Dataset.from_pairs([(f"thing{n % 60} {n}", f"about thing{n % 60}") for n in range(240)])
+    ids = list(rows.queries)
+    parts = {query: "test" for query in ids[:60]} | {query: "train" for query in ids[60:]}
+    data = replace(rows, synthetic=dict.fromkeys(ids[60 + by_people :], Origin("extractive")), parts=parts)
+    gates = set()
+
+    def choose(pool, folds, config, **_):
+        gates.add(config.gate)
+        return Choice(IdentityAdapter(), (), ())
+
+    monkeypatch.setattr("embertune.recipes.tune.choose", choose)
+    tune(data, "hashing", effort=TuneConfig.of_effort("fast", gate=asked))
+    assert gates == {fitted}
