@@ -16,6 +16,7 @@ from typing import Any
 
 _WANTED = re.compile(r"^- passage (\d+): ([^;\n]*)", re.MULTILINE)
 _PASSAGE = re.compile(r'<passage number="(\d+)">\n(.*?)\n</passage>', re.DOTALL)
+_CHUNKS = re.compile(r"^Write (\d+) new passage", re.MULTILINE)
 _MARK = re.compile(r"mark\w+")
 FAULTS = ["cut", "half", "broken json", "prose", "none", "too few", "other passage", 500, 503, 429, "empty"]
 
@@ -134,6 +135,11 @@ class ChatServer:
 def write_queries(body: dict[str, Any], number: int) -> tuple[str, list[dict[str, Any]]]:
     """Write what is wanted, each with the passage's mark, so that one can tell what it was written for."""
     user = body["messages"][-1]["content"]
+    if chunks := _CHUNKS.search(user):
+        return "chunks", [
+            {"title": f"thing mark{number}n{at}x", "text": f"The thing mark{number}n{at}x {_words(number, at)}."}
+            for at in range(int(chunks[1]))
+        ]
     shown = dict(_PASSAGE.findall(user))
     items = []
     for passage, styles in _WANTED.findall(user):
@@ -144,6 +150,11 @@ def write_queries(body: dict[str, Any], number: int) -> tuple[str, list[dict[str
                 text = f"{style} {at} about {mark[0] if mark else passage} in answer {number}"
                 items.append({"passage": int(passage), "style": style, "text": text})
     return "queries", items
+
+
+def _words(number: int, at: int) -> str:
+    """Ten words that no other passage has."""
+    return " ".join(f"word{number}of{at}at{place}" for place in range(10))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from embertune.core.hashing import fingerprint_texts
 from embertune.data.builder import PARTS, DatasetBuilder, as_grade, as_text, examples
 from embertune.data.document import Document
 from embertune.data.from_chunks import FromChunks
+from embertune.data.from_prompt import FromPrompt
 from embertune.data.from_use import FromUse
 from embertune.data.origin import Origin, count_generators
 from embertune.data.qrels import judged_queries
@@ -26,7 +27,7 @@ __all__ = ["Dataset", "Document"]
 
 
 @dataclass(frozen=True)
-class Dataset(FromChunks, FromUse):
+class Dataset(FromChunks, FromPrompt, FromUse):
     """A retrieval data set in BEIR's terms; nothing in it can be changed after it is made, which raises a TypeError.
 
     The mappings are copied and locked (also those inside `qrels`), so the data set stays as it is whatever becomes of

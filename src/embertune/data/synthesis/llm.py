@@ -157,7 +157,7 @@ class LLMQueryGenerator:
             "temperature": self._config.temperature,
             "prompt": fingerprint_texts(message["content"] for message in template),
         }
-        return Job(self.styles, per_chunk, self.max_copied, settings)
+        return Job(self.styles, per_chunk, self.max_copied, self.language is None, settings)
 
     @staticmethod
     def _tasks(chunks: Iterable[Chunk], job: Job) -> Iterator[Task]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from embertune.data.language import detect_language
 from embertune.data.synthesis.base import Chunk, SyntheticQuery
 from embertune.data.synthesis.copying import CopyMeter
 from embertune.data.synthesis.journal import answer_key
@@ -33,6 +34,8 @@ class Job:
     per_chunk: int
     max_copied: int
     """The most words in a row that a query may share with its chunk."""
+    in_its_language: bool
+    """Whether queries must be in the language of their chunk."""
     settings: Mapping[str, Any]
     """Everything else that an answer depends on: model, server, prompt, language, temperature."""
 
@@ -143,9 +146,19 @@ class Task:
             return "the same query twice"
         if not self.missing:
             return "more than asked"
+        if self.job.in_its_language and self._speaks_otherwise(text):
+            return "in another language than the chunk"
         if self._copies.longest_run(text) > self.job.max_copied:
             return "copied from the chunk"
         return ""
+
+    def _speaks_otherwise(self, text: str) -> bool:
+        """Tell whether a query is surely of another language than the chunk surely is."""
+        return self._language != "" and detect_language(text) not in ("", self._language)
+
+    @cached_property
+    def _language(self) -> str:
+        return detect_language(self.text)
 
     @cached_property
     def _copies(self) -> CopyMeter:
