@@ -3,10 +3,10 @@ import re
 
 import pytest
 
-from embertune.adapters import DocumentAdapter, MLPAdapter, OrthogonalAdapter, load_adapter
+from embertune.adapters import DocumentAdapter, LinearAdapter, MLPAdapter, OrthogonalAdapter, load_adapter
 from embertune.adapters.base import ADAPTER_TYPES
 from embertune.cli import main
-from embertune.cli.families import make_adapter
+from embertune.cli.families import make_adapter, take_named
 from embertune.cli.tune import command
 from embertune.errors import ConfigError
 
@@ -100,3 +100,83 @@ def test_every_family_is_named_in_the_help_and_made_by_its_defaults():
         assert make_adapter(family, []).type == family
     ours = {name for name, known in ADAPTER_TYPES.items() if known.__module__.startswith("embertune.")}
     assert set(said.rstrip(".").split(", ")) == ours - {"identity", "chain"}
+
+
+def named(**options):
+    """Every option of a parameter, those that were not given being None."""
+    names = [option.name for option in command.params if option.name in PARAMETERS]
+    return {**dict.fromkeys(names), **options}
+
+
+PARAMETERS = {*MLPAdapter.param_names(), *LinearAdapter.param_names()} - {"side", "seed"}
+
+
+def test_every_option_of_a_parameter_is_one_that_a_family_has_and_the_issue_names():
+    names = {option.name: option.opts[0] for option in command.params if option.name in PARAMETERS}
+    wanted = {"loss", "learning_rate", "batch_size", "max_epochs", "dropout", "negatives"}
+    assert wanted <= set(names)
+    assert names["learning_rate"] == "--learning-rate"
+
+
+def test_options_are_parameters(tmp_path):
+    options = {"seed": 3, **named(loss="triplet", learning_rate=1e-3, batch_size=64, max_epochs=20, dropout=0.1)}
+    found, passages = take_named(options)
+    assert options == {"seed": 3}
+    adapter = make_adapter("mlp", ["hidden=32"], found)
+    assert passages is None
+    assert (adapter.loss, adapter.learning_rate, adapter.batch_size, adapter.max_epochs, adapter.dropout) == (
+        "triplet", 1e-3, 64, 20, 0.1,
+    )  # fmt: skip
+    assert adapter.hidden == 32
+    book = tmp_path / "book.txt"
+    book.write_text("some text", encoding="utf-8")
+    found, passages = take_named(named(negatives=str(book)))
+    assert (found, passages) == ({"negatives": "passages"}, book)
+    assert take_named(named(negatives="hard")) == ({"negatives": "hard"}, None)
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "options", "says"),
+    [
+        (None, [], {"loss": "mse"}, "--loss sets a parameter of --adapter, which was not given. Add --adapter TYPE"),
+        (
+            "orthogonal", [], {"learning_rate": 0.1},
+            "An adapter of type orthogonal has no parameter learning_rate (--learning-rate). It has: pull.",
+        ),
+        ("mlp", ["dropout=0.2"], {"dropout": 0.1}, "dropout is set twice, by --dropout and by --set dropout=0.2. Give"),
+        ("mlp", [], {"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ("linear", [], {"margin": -1.0}, "margin must be 0 or more, got -1.0"),
+    ],
+)  # fmt: skip
+def test_an_option_that_cannot_be_is_explained(family, settings, options, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        make_adapter(family, settings, options)
+
+
+@pytest.mark.parametrize("kind", ["nearest", "no-such-book.txt", "passages"])
+def test_negatives_that_are_neither_a_kind_nor_a_file(kind):
+    says = f"--negatives {kind} is neither a kind of negatives (all, in-batch, random, hard, judged) nor a text file"
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        take_named(named(negatives=kind))
+
+
+@pytest.mark.parametrize("kind", ["hard", "random", "in-batch", "book.txt"])
+def test_the_whole_command_with_every_kind_of_negatives(kind, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [{"query": f"where is {w}{n}?", "document": f"{w}{n} is at home"} for w in "abcd" for n in range(30)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "book.txt").write_text(" ".join(map(str, range(1000))), encoding="utf-8")
+    line = (
+        "embertune tune pairs.jsonl --encoder hashing --effort fast --json --out mine --adapter mlp --loss triplet "
+        f"--learning-rate 1e-3 --batch-size 64 --max-epochs 3 --dropout 0.1 --hidden 16 --negatives {kind}"
+    )
+    monkeypatch.setattr("sys.argv", line.split())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+    record = json.loads(capsys.readouterr().out)
+    assert [tried["params"] for tried in record["selection"]["candidates"]] == [{}, {"adapter": "mlp"}]
+    kept = load_adapter(tmp_path / "mine" / "candidate" if (tmp_path / "mine" / "candidate").is_dir() else "mine")
+    params = kept.get_params()
+    assert (params["loss"], params["learning_rate"], params["dropout"]) == ("triplet", 1e-3, 0.1)
+    assert params["negatives"] == {"book.txt": "passages"}.get(kind, kind)

@@ -96,6 +96,13 @@ class Sampler:
             if step is not None:
                 some = True
                 yield step
+        if not some and self.loss in TAUGHT:
+            raise DataError(
+                f"No pair of {len(self._examples)} has a document of a lower score. loss={self.loss!r} learns by how "
+                "much an answer should lead over others of its query, so it needs scores of both: from data with "
+                "grades (Dataset.from_triplets has 1 and 0), or embertune.tune(..., scores={query_id: {document_id: "
+                "score}})"
+            )
         if not some:
             raise DataError(
                 f"With loss={self.loss!r} and negatives={self.negatives!r} none of {len(self._examples)} examples has "
