@@ -15,6 +15,7 @@ __all__ = ["main"]
 COMMANDS = {
     "audit": "Find labels that look wrong or missing, and put verdicts on them in.",
     "compare": "Judge adapters side by side on the same queries.",
+    "curve": "Forecast what more labels would bring, and when to stop.",
     "demo": "Tune on the Python documentation of this machine, offline.",
     "doctor": "Check this installation.",
     "evaluate": "Judge an encoder, with or without an adapter.",
@@ -25,6 +26,7 @@ COMMANDS = {
     "mine": "Find hard negatives with any encoder.",
     "pseudo-label": "Let a cross-encoder say how far positives lead over negatives.",
     "serve": "Serve adapters behind OpenAI's protocol.",
+    "synthesize": "Make a data set of documents that nobody asked about yet.",
     "transform": "Apply an adapter to a file of vectors.",
     "tune": "Train an adapter on your data and say whether to ship it.",
 }
