@@ -52,9 +52,7 @@ def test_a_teachers_scores_take_the_place_of_the_grades():
     adapter = LinearAdapter(loss="margin_mse", max_epochs=2)
     result = tune(DATA, "hashing", adapter=adapter, effort=QUICK, scores=scores)
     assert result.candidate.type == "linear"
-    with pytest.raises(
-        DataError, match=re.escape("has a document of a lower score. loss='margin_mse' learns by how much")
-    ):
+    with pytest.raises(DataError, match=re.escape("has a document of a lower score. loss='margin_mse' learns")):
         tune(DATA, "hashing", adapter=adapter, effort=QUICK)
 
 
