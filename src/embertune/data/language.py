@@ -104,8 +104,9 @@ def _speakers() -> dict[str, tuple[str, ...]]:
 def _votes(text: str) -> dict[str, float]:
     """How many of its commonest words each language has in a text, those that it shares for a part; two at least."""
     folded = unicodedata.normalize("NFC", text).casefold()
-    # Vowel signs of Indic scripts are marks, not letters.
-    words = set("".join(each if unicodedata.category(each)[0] in "LM" else " " for each in folded).split())
+    spelled = " ".join(word for word in folded.split() if not any(map(str.isdigit, word)))
+    # "il" is Italian, IL-1β is none. Vowel signs of Indic scripts are marks, not letters.
+    words = set("".join(each if unicodedata.category(each)[0] in "LM" else " " for each in spelled).split())
     speakers = _speakers()
     spoken = {word: speakers[word] for word in words if word in speakers}
     hits = Counter(code for codes in spoken.values() for code in codes)

@@ -18,6 +18,7 @@ def folder(tmp_path_factory):
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
+    torch.set_num_threads(1)  # where other work holds the cores, its threads wait for each other: 220 s in place of 20
     vocabulary = {word: at for at, word in enumerate(["<pad>", "</s>", "<unk>", "ask:", *WORDS])}
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
