@@ -12,12 +12,15 @@ from embertune.adapters.base import Adapter, Side
 from embertune.adapters.canaries import Canaries, Drift
 from embertune.encoders.adapted import check_adapter_fits
 from embertune.encoders.spec import EncoderSpec
-from embertune.errors import ConfigError
+from embertune.errors import ArtifactError, ConfigError
 from embertune.serving.problems import ApiError, bad_request
 
-__all__ = ["Catalogue", "Served", "Target", "load_served"]
+__all__ = ["Catalogue", "Served", "Stamp", "Target", "load_served", "stamp_of"]
 
 _SIDES: tuple[Side, Side] = ("query", "document")
+_FILES = ("config.json", "adapter.safetensors")
+
+Stamp = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Served:
         folder: Where it lies.
         adapter: What was loaded.
         created: When its folder was written, in seconds since 1970.
+        stamp: Of its files, to notice the next version.
         drift: What its canaries said last; None where they were not looked at.
     """
 
@@ -36,6 +40,7 @@ class Served:
     folder: Path
     adapter: Adapter
     created: int
+    stamp: Stamp
     drift: Drift | None = None
 
     @property
@@ -59,12 +64,31 @@ class Target(NamedTuple):
 def load_served(name: str, folder: Path, spec: EncoderSpec) -> Served:
     """Load an adapter, and see that it fits the upstream.
 
+    Args:
+        name: What clients call it.
+        folder: Where it lies.
+        spec: Of the upstream.
+
     Raises:
-        ArtifactError: It is damaged, or was trained on another encoder.
+        ArtifactError: It is damaged, or was trained on another encoder, or is exchanged again and again.
     """
-    adapter = load_adapter(folder)
-    check_adapter_fits(adapter, spec, name=f"The adapter {name} in {folder}")
-    return Served(name, folder, adapter, int((folder / "config.json").stat().st_mtime))
+    for _ in range(3):
+        stamp = stamp_of(folder)
+        adapter = load_adapter(folder)
+        # Exchanged while it was read, its two files may be of two versions.
+        if stamp is not None and stamp_of(folder) == stamp:
+            check_adapter_fits(adapter, spec, name=f"The adapter {name} in {folder}")
+            return Served(name, folder, adapter, created=stamp[0][1] // 1_000_000_000, stamp=stamp)
+    raise ArtifactError(f"{folder} was written to three times while it was read. Serve a folder that stays.")
+
+
+def stamp_of(folder: Path) -> Stamp | None:
+    """Give what changes with every version; None where the folder is not there whole."""
+    try:
+        found = [(folder / name).stat() for name in _FILES]
+    except OSError:
+        return None
+    return tuple((status.st_ino, status.st_mtime_ns, status.st_size) for status in found)
 
 
 class Catalogue:

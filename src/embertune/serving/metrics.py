@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 __all__ = ["Counter", "Gauge", "Histogram", "Metrics"]
 
@@ -45,29 +45,13 @@ class Counter:
 
 
 class Gauge(Counter):
-    """A number that goes up and down, set or read when it is asked for."""
+    """A number that goes up and down."""
 
     kind = "gauge"
-
-    def __init__(
-        self, name: str, meaning: str, labels: Labels = (), *, read: Callable[[], float] | None = None
-    ) -> None:
-        super().__init__(name, meaning, labels)
-        self._read = read
 
     def set(self, value: float, *labels: str) -> None:
         """Give it a value."""
         self._values[labels] = value
-
-    def forget(self, *labels: str) -> None:
-        """Drop a combination of labels."""
-        self._values.pop(labels, None)
-
-    def lines(self) -> Iterator[str]:
-        """Give the lines of the text format."""
-        if self._read is not None:
-            self._values[()] = self._read()
-        yield from super().lines()
 
 
 class Histogram:

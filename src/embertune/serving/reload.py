@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
 
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import EmbertuneError
 from embertune.serving.canaries import CanaryWatch
-from embertune.serving.catalogue import Catalogue, Served, load_served
+from embertune.serving.catalogue import Catalogue, Served, Stamp, load_served, stamp_of
 from embertune.serving.metrics import Metrics
 
 __all__ = ["Reloader"]
 
 _log = logging.getLogger("embertune.serving")
-
-_FILES = ("config.json", "adapter.safetensors")
-Stamp = tuple[tuple[int, int, int], ...]
 
 
 class Reloader:
@@ -32,7 +28,7 @@ class Reloader:
 
     def __init__(self, catalogue: Catalogue, watch: CanaryWatch, metrics: Metrics, *, seconds: float) -> None:
         self._catalogue, self._watch, self._metrics, self._seconds = catalogue, watch, metrics, seconds
-        self._stamps = {name: stamp_of(served.folder) for name, served in catalogue.served.items()}
+        self._refused: dict[str, Stamp] = {}
 
     async def run(self, spec: EncoderSpec) -> None:
         """Look every few seconds, until cancelled.
@@ -49,19 +45,16 @@ class Reloader:
         """Take up the adapter's new version, if there is a whole one."""
         stamp = await asyncio.to_thread(stamp_of, served.folder)
         # While a folder is exchanged for another there is none for a moment.
-        if stamp is None or stamp == self._stamps[name]:
+        if stamp is None or stamp in (served.stamp, self._refused.get(name)):
             return
         try:
             found = await asyncio.to_thread(load_served, name, served.folder, spec)
-            if await asyncio.to_thread(stamp_of, served.folder) != stamp:
-                return  # exchanged while it was read: the two files may be of two versions
-            self._stamps[name] = stamp
             _refuse_other_space(served, found, spec)
             found = await self._watch.look(found)
             if self._watch.blocks(found):
                 raise EmbertuneError(found.drift.reason if found.drift else "")
         except (EmbertuneError, OSError) as error:
-            self._stamps[name] = stamp
+            self._refused[name] = stamp
             self._metrics.reloads.add(name, "refused")
             fields = {"adapter": name, "reason": str(error), "kept": "the version before"}
             _log.error("reload_refused", extra={"fields": fields})
@@ -69,15 +62,6 @@ class Reloader:
         self._catalogue.served[name] = found
         self._metrics.reloads.add(name, "done")
         _log.info("reloaded", extra={"fields": {"adapter": name, "type": found.adapter.type}})
-
-
-def stamp_of(folder: Path) -> Stamp | None:
-    """Give what changes with every version; None where the folder is not there whole."""
-    try:
-        found = [(folder / name).stat() for name in _FILES]
-    except OSError:
-        return None
-    return tuple((status.st_ino, status.st_mtime_ns, status.st_size) for status in found)
 
 
 def _refuse_other_space(before: Served, after: Served, spec: EncoderSpec) -> None:

@@ -55,6 +55,7 @@ async def _serve(config: ServeConfig) -> None:
                 host=config.host,
                 port=config.port,
                 log_config=None,
+                ws="none",
                 access_log=False,
                 server_header=False,
                 date_header=False,

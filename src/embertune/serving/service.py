@@ -18,10 +18,11 @@ from embertune.encoders.adapted import check_adapter_fits
 from embertune.encoders.from_spec import source_of
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import ConfigError, EncoderError
+from embertune.serving.adapting import Adapting
 from embertune.serving.batching import Answer, Batcher, Lane
 from embertune.serving.cache import MemoryCache
 from embertune.serving.canaries import CanaryWatch
-from embertune.serving.catalogue import Catalogue, Served, load_served
+from embertune.serving.catalogue import Catalogue, load_served
 from embertune.serving.config import ServeConfig
 from embertune.serving.metrics import Metrics
 from embertune.serving.problems import ApiError, bad_request
@@ -35,8 +36,6 @@ __all__ = ["Embedded", "Service"]
 _log = logging.getLogger("embertune.serving")
 
 _PROBE = "how many dimensions has this"
-# 64 rows through a full map of 1536 take 5 ms on one core; more would keep others waiting.
-_INLINE_ROWS = 64
 
 
 class Embedded(NamedTuple):
@@ -86,6 +85,7 @@ class Service:
             self._base_now, self.catalogue, self.metrics, policy=config.canaries, name=self.upstream.name
         )
         self.shadow = None if config.shadow is None else ShadowLog(config.shadow, self.metrics)
+        self._adapting = Adapting()
         self._tasks: list[asyncio.Task[None]] = []
         self._started = False
 
@@ -99,16 +99,24 @@ class Service:
         if self._started:
             return
         self._started = True
+        try:
+            await self._look()
+        except BaseException:
+            await self.close()
+            raise
+        self._begin(self.watch.run())
+        if self.config.reload_seconds:
+            reloader = Reloader(self.catalogue, self.watch, self.metrics, seconds=self.config.reload_seconds)
+            self._begin(reloader.run(self.upstream.spec))
+        if self.shadow is not None:
+            self._begin(self.shadow.run())
+
+    async def _look(self) -> None:
+        """See that upstream and adapters belong together, as far as can be seen before the first request."""
         await self.watch.start()
         await self._probe()
         for served in self.catalogue.served.values():
             check_adapter_fits(served.adapter, self.upstream.spec, name=f"The adapter {served.name} in {served.folder}")
-        reloader = Reloader(self.catalogue, self.watch, self.metrics, seconds=self.config.reload_seconds)
-        self._begin(self.watch.run())
-        if self.config.reload_seconds:
-            self._begin(reloader.run(self.upstream.spec))
-        if self.shadow is not None:
-            self._begin(self.shadow.run())
 
     async def close(self) -> None:
         """End what runs beside the requests, wait for calls under way, and let the upstream go."""
@@ -139,7 +147,7 @@ class Service:
             raise bad_request(f"{self.upstream.name} takes texts alone, no arrays of tokens. Of LangChain's class this "
                               "is check_embedding_ctx_length=False.", "input")  # fmt: skip
         base, tokens, cached = await self._base(request.inputs, target.side, request.tokens)
-        vectors = base if served is None else await self._adapted(served, base, target.side)
+        vectors = base if served is None else await self._adapting.transform(served.adapter, base, target.side)
         cosine = None
         if self.shadow is not None and served is not None:
             cosine = self.shadow.add(request_id, request.model, target.side, request.inputs, base, vectors)
@@ -182,11 +190,6 @@ class Service:
         """Give base vectors of texts as the upstream computes them now."""
         answer = await self.batcher.submit(list(texts), side)
         return normalize(answer.vectors) if self.upstream.spec.normalized else answer.vectors
-
-    async def _adapted(self, served: Served, base: Vectors, side: Side) -> Vectors:
-        if len(base) <= _INLINE_ROWS:
-            return served.adapter.transform(base, side)
-        return await asyncio.to_thread(served.adapter.transform, base, side)
 
     async def _call(self, inputs: list[Input], lane: Lane) -> Answer:
         """Ask the upstream, and count."""
