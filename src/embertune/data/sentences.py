@@ -53,7 +53,7 @@ def _ends(text: str, start: int, match: re.Match[str]) -> bool:
     after = text[match.end() : match.end() + 40].lstrip()
     if after[:1].islower():
         return False
-    last = _LAST_WORD.search(text, max(start, match.end() - _LONGEST), match.end())
+    last = _LAST_WORD.search(text, max(start, match.end() - 4 * _LONGEST), match.end())
     if last is None:
         return True
     word = last.group(1)
