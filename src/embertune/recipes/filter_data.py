@@ -185,7 +185,7 @@ def filter_queries(
     }
     if len(dropped) == len(ids):
         raise DataError(_nothing_left(dropped))
-    settings = {"retriever": name, **asdict(config)}
+    settings = {"retriever": name, **asdict(config), "drop": list(config.drop)}
     left = _without(dataset, dropped, seen)
     note = f"{len(dropped)} of {len(ids)} queries were dropped by the filter ({_listed(dropped)})."
     left = replace(left, notes=(*left.notes, note)) if dropped else left
