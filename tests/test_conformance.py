@@ -6,7 +6,8 @@ import types
 import numpy as np
 import pytest
 
-from embertune import Adapter, errors
+from embertune import BaseAdapter as Adapter
+from embertune import errors
 from embertune.adapters import (
     Chain,
     IdentityAdapter,

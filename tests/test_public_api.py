@@ -33,7 +33,7 @@ def test_public_names_are_these():
     assert embertune.__all__ == sorted(embertune.__all__)
     assert set(embertune.__all__) == {
         *("Adapter", "Chain", "Gate", "IdentityAdapter", "LinearAdapter", "OrthogonalAdapter", "TruncationAdapter"),
-        *("DocumentAdapter", "MLPAdapter", "WhiteningAdapter", "load_adapter"),
+        *("BaseAdapter", "DocumentAdapter", "MLPAdapter", "WhiteningAdapter", "load_adapter"),
         *("Dataset", "Document", "demo_dataset", "load_dataset", "split_dataset"),
         *("AdaptedEncoder", "Encoder", "EncoderSpec", "load_encoder"),
         *("Evaluation", "Run", "compare", "evaluate"),

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from embertune.adapters import (
-    Adapter,
     Chain,
     DocumentAdapter,
     IdentityAdapter,
@@ -21,6 +20,7 @@ from embertune.adapters import (
     WhiteningAdapter,
     load_adapter,
 )
+from embertune.adapters.base import Adapter as BaseAdapter
 from embertune.adapters.gate import Gate
 from embertune.errors import EmbertuneError
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from embertune.encoders.spec import EncoderSpec
     from embertune.evaluation.evaluate import Evaluation
     from embertune.evaluation.run import Run
+    from embertune.recipes.adapter import Adapter
     from embertune.recipes.doctor import doctor
     from embertune.recipes.evaluate_encoders import compare, evaluate
     from embertune.recipes.inspect_data import inspect
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdaptedEncoder",
     "Adapter",
+    "BaseAdapter",
     "Chain",
     "Dataset",
     "Document",
@@ -81,6 +83,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Adapter": "recipes.adapter",
     "AdaptedEncoder": "encoders.adapted",
     "Dataset": "data.dataset",
     "Document": "data.dataset",
