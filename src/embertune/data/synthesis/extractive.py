@@ -140,7 +140,7 @@ class _Cutter:
             sentence = sentences[min(int(self._rng.geometric(_FIRST)) - 1, len(sentences) - 1)]
             # Nobody types the line breaks of a file: with them crops of finance10k-lyft gave .49, without .62.
             found = " ".join(getattr(self, f"_{style}")(sentence).split())
-            if found and found.casefold() not in known and found != " ".join(text.split()):
+            if len(terms(found)) > 1 and found.casefold() not in known and found != " ".join(text.split()):
                 known.add(found.casefold())
                 given += 1
                 yield _Cut(found, style, sentence)
