@@ -40,7 +40,7 @@ def test_every_form_of_chunk_is_taken_and_every_chunk_is_in_the_corpus(tmp_path)
     assert data.synthetic[both] == Origin("my-model", "multi-hop")
     assert data.notes == (
         "4 chunks gave 4 synthetic queries (3 question, 1 multi-hop).",
-        "1 chunk has no query: searched, but never asked for.",
+        "1 chunk has no query: searched among the others, never asked for.",
         "One answer was broken.",
     )
     data.save(tmp_path)
