@@ -36,9 +36,11 @@ def test_public_names_are_these():
         *("BaseAdapter", "DocumentAdapter", "MLPAdapter", "WhiteningAdapter", "load_adapter"),
         *("Dataset", "Document", "demo_dataset", "load_dataset", "split_dataset"),
         *("AdaptedEncoder", "Encoder", "EncoderSpec", "load_encoder"),
+        *("LogConfig", "apply_audit", "audit", "learning_curve"),
         *("Evaluation", "Run", "compare", "evaluate"),
         *("Result", "TuneConfig", "tune"),
         *("doctor", "inspect", "transform"),
+        *("FilterConfig", "Margins", "MiningConfig", "filter_queries", "load_scorer", "mine_negatives", "pseudo_label"),
         *("EmbertuneError", "__version__"),
     }
 

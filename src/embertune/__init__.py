@@ -28,17 +28,27 @@ if TYPE_CHECKING:
     from embertune.data.dataset import Dataset, Document
     from embertune.data.demo import demo_dataset
     from embertune.data.io import load_dataset
+    from embertune.data.log_config import LogConfig
+    from embertune.data.margins import Margins
+    from embertune.data.negatives import MiningConfig
+    from embertune.data.quality import FilterConfig
     from embertune.data.splits import split_dataset
     from embertune.encoders.adapted import AdaptedEncoder
     from embertune.encoders.base import Encoder
     from embertune.encoders.registry import load_encoder
+    from embertune.encoders.scorers import load_scorer
     from embertune.encoders.spec import EncoderSpec
     from embertune.evaluation.evaluate import Evaluation
     from embertune.evaluation.run import Run
     from embertune.recipes.adapter import Adapter
+    from embertune.recipes.audit import apply_audit, audit
     from embertune.recipes.doctor import doctor
     from embertune.recipes.evaluate_encoders import compare, evaluate
+    from embertune.recipes.filter_data import filter_queries
     from embertune.recipes.inspect_data import inspect
+    from embertune.recipes.learning_curve import learning_curve
+    from embertune.recipes.mine_negatives import mine_negatives
+    from embertune.recipes.pseudo_label import pseudo_label
     from embertune.recipes.result import Result
     from embertune.recipes.transform_file import transform
     from embertune.recipes.tune import tune
@@ -58,10 +68,14 @@ __all__ = [
     "Encoder",
     "EncoderSpec",
     "Evaluation",
+    "FilterConfig",
     "Gate",
     "IdentityAdapter",
     "LinearAdapter",
+    "LogConfig",
     "MLPAdapter",
+    "Margins",
+    "MiningConfig",
     "OrthogonalAdapter",
     "Result",
     "Run",
@@ -69,37 +83,55 @@ __all__ = [
     "TuneConfig",
     "WhiteningAdapter",
     "__version__",
+    "apply_audit",
+    "audit",
     "compare",
     "demo_dataset",
     "doctor",
     "evaluate",
+    "filter_queries",
     "inspect",
+    "learning_curve",
     "load_adapter",
     "load_dataset",
     "load_encoder",
+    "load_scorer",
+    "mine_negatives",
+    "pseudo_label",
     "split_dataset",
     "transform",
     "tune",
 ]
 
 _LAZY = {
-    "Adapter": "recipes.adapter",
     "AdaptedEncoder": "encoders.adapted",
+    "Adapter": "recipes.adapter",
     "Dataset": "data.dataset",
     "Document": "data.dataset",
     "Encoder": "encoders.base",
     "EncoderSpec": "encoders.spec",
     "Evaluation": "evaluation.evaluate",
+    "FilterConfig": "data.quality",
+    "LogConfig": "data.log_config",
+    "Margins": "data.margins",
+    "MiningConfig": "data.negatives",
     "Result": "recipes.result",
     "Run": "evaluation.run",
     "TuneConfig": "training.config",
+    "apply_audit": "recipes.audit",
+    "audit": "recipes.audit",
     "compare": "recipes.evaluate_encoders",
     "demo_dataset": "data.demo",
     "doctor": "recipes.doctor",
     "evaluate": "recipes.evaluate_encoders",
+    "filter_queries": "recipes.filter_data",
     "inspect": "recipes.inspect_data",
+    "learning_curve": "recipes.learning_curve",
     "load_dataset": "data.io",
     "load_encoder": "encoders.registry",
+    "load_scorer": "encoders.scorers",
+    "mine_negatives": "recipes.mine_negatives",
+    "pseudo_label": "recipes.pseudo_label",
     "split_dataset": "data.splits",
     "transform": "recipes.transform_file",
     "tune": "recipes.tune",
