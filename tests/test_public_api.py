@@ -39,7 +39,7 @@ def test_public_names_are_these():
         *("LogConfig", "apply_audit", "audit", "learning_curve"),
         *("Evaluation", "Run", "compare", "evaluate"),
         *("Result", "TuneConfig", "tune"),
-        *("doctor", "inspect", "transform"),
+        *("doctor", "inspect", "synthesize", "transform"),
         *("FilterConfig", "Margins", "MiningConfig", "filter_queries", "load_scorer", "mine_negatives", "pseudo_label"),
         *("EmbertuneError", "__version__"),
     }

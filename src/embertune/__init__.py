@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from embertune.recipes.mine_negatives import mine_negatives
     from embertune.recipes.pseudo_label import pseudo_label
     from embertune.recipes.result import Result
+    from embertune.recipes.synthesize import synthesize
     from embertune.recipes.transform_file import transform
     from embertune.recipes.tune import tune
     from embertune.training.config import TuneConfig
@@ -99,6 +100,7 @@ __all__ = [
     "mine_negatives",
     "pseudo_label",
     "split_dataset",
+    "synthesize",
     "transform",
     "tune",
 ]
@@ -133,6 +135,7 @@ _LAZY = {
     "mine_negatives": "recipes.mine_negatives",
     "pseudo_label": "recipes.pseudo_label",
     "split_dataset": "data.splits",
+    "synthesize": "recipes.synthesize",
     "transform": "recipes.transform_file",
     "tune": "recipes.tune",
 }
