@@ -110,14 +110,14 @@ def test_offsets_behind_a_map_of_documents_hold_at_every_strength():
 def test_a_gate_leads_back_to_the_chain_at_strength_0():
     queries, documents = pairs()
     chain = Chain(links()).fit(queries, documents)
-    shut = chain.gated(Gate(queries, 2.0, 3.0))
+    gate = Gate(queries, 2.0, 3.0)
+    shut = chain.gated(gate, documents=gate)
     np.testing.assert_allclose(shut.transform(queries), chain.scaled(0).transform(queries), atol=1e-6)
-    np.testing.assert_array_equal(shut.transform(documents, "document"), chain.transform(documents, "document"))
-    half = chain.gated(Gate(queries, -3.0, 5.0, neighbours=1))
-    weights = half.gate.weights(queries)[:, None]
-    plain = chain.scaled(0).transform(queries)
-    expected = normalize(plain + weights * (chain.transform(queries) - plain))
-    np.testing.assert_allclose(half.transform(queries), expected, atol=1e-6)
+    half = chain.gated(Gate(queries, -3.0, 5.0, neighbours=1), documents=Gate(documents, -3.0, 4.0, neighbours=1))
+    for side, vectors, each in (("query", queries, half.gate), ("document", documents, half.document_gate)):
+        plain = chain.scaled(0).transform(vectors, side)
+        expected = normalize(plain + each.weights(vectors)[:, None] * (chain.transform(vectors, side) - plain))
+        np.testing.assert_allclose(half.transform(vectors, side), expected, atol=1e-6)
 
 
 def saved(folder):
@@ -127,7 +127,7 @@ def saved(folder):
     chain = Chain([inner, *links()]).fit(queries, documents)
     links_ = [chain.links_[0].scaled(0.75), chain.links_[1], chain.links_[2].gated(Gate(np.eye(5, dtype="f"), 0.1, 1))]
     chain.links_ = links_
-    chain = chain.scaled(0.5).gated(Gate.fit(queries))
+    chain = chain.scaled(0.5).gated(Gate.fit(queries), documents=Gate.fit(documents))
     chain.encoder = {"provider": "openai", "model": "m", "dimension": 8}
     return chain, chain.save(folder)
 
@@ -143,7 +143,7 @@ def test_a_nested_chain_is_saved_with_every_strength_and_gate(tmp_path):
     config = json.loads((folder / "config.json").read_text())
     assert [link["type"] for link in config["adapters"]] == ["chain", "truncation", "linear"]
     assert set(load_file(folder / "adapter.safetensors")) == {
-        "gate.queries", "0.0.rotation", "1.matrix", "1.start", "2.query", "2.gate.queries",
+        "gate.queries", "gate.documents", "0.0.rotation", "1.matrix", "1.start", "2.query", "2.gate.queries",
     }  # fmt: skip
 
 
@@ -155,8 +155,9 @@ def test_a_nested_chain_is_saved_with_every_strength_and_gate(tmp_path):
         (lambda c, t: c.update(adapters=["linear"]), "is damaged: "),
         (lambda c, t: c["adapters"].pop(1), "is damaged: 'query' is missing"),
         (lambda c, t: c["adapters"][2].pop("pull"), "is damaged: 'pull' is missing"),
-        (lambda c, t: t.pop("2.gate.queries"), "is damaged: of the gate there are thresholds without queries"),
-        (lambda c, t: t.update({"gate.queries": np.eye(3, dtype="f")}), "the gate's queries have 3 dimensions"),
+        (lambda c, t: t.pop("2.gate.queries"), "is damaged: of the gate there are thresholds without embeddings"),
+        (lambda c, t: t.update({"gate.queries": np.eye(3, dtype="f")}), "the gate weighs embeddings of 3 dimensions"),
+        (lambda c, t: c.update(document_gate=None), "of the document_gate there are thresholds without embeddings, or"),
         (lambda c, t: t.update({"gate.queries": np.full((2, 8), np.nan, dtype="f")}), "2 of 2 rows of the gate's"),
         (lambda c, t: t.pop("0.0.rotation"), "is damaged: 'rotation' is missing"),
     ],

@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from embertune.adapters import LinearAdapter, load_adapter
+from embertune.adapters import DocumentAdapter, LinearAdapter, load_adapter
 from embertune.adapters.gate import Gate
+from embertune.adapters.state import from_state, to_state
 from embertune.core.vectors import normalize
 from embertune.errors import ConfigError, DataError
 
@@ -49,11 +50,85 @@ def test_a_foreign_query_gets_the_frozen_encoder_and_an_own_one_the_adapter():
     assert adapter.gate is None
 
 
-def test_documents_of_a_two_sided_map_are_never_gated():
-    adapter = LinearAdapter("both", pull=0.003).fit(directions(60, 0), directions(60, 1, seed=1))
-    gated = adapter.gated(Gate.fit(directions(60, 0)))
-    foreign = directions(5, 7, seed=6)
-    np.testing.assert_array_equal(gated.transform(foreign, "document"), adapter.transform(foreign, "document"))
+def two_sided():
+    return LinearAdapter("both", pull=0.003).fit(directions(60, 0), directions(60, 1, seed=1))
+
+
+def test_a_foreign_document_stays_and_an_own_one_is_mapped():
+    adapter = two_sided()
+    gated = adapter.gated(Gate.fit(directions(60, 0)), documents=Gate.fit(directions(60, 1, seed=1)))
+    foreign, own = directions(5, 7, seed=6), directions(1, 1, 0.01, seed=5)
+    given = foreign.copy()
+    for side in ("query", "document"):
+        np.testing.assert_allclose(gated.transform(foreign, side), foreign, atol=1e-6)
+    mixed = np.concatenate([foreign, own])
+    expected = np.concatenate([foreign, adapter.transform(own, "document")])
+    np.testing.assert_allclose(gated.transform(mixed, "document"), expected, atol=1e-6)
+    assert foreign.tobytes() == given.tobytes()
+    half = normalize(own + adapter.transform(own, "document"))
+    np.testing.assert_allclose(gated.scaled(0.5).transform(own, "document"), half, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", ["queries", "documents"])
+def test_one_gate_of_a_map_of_both_sides_is_refused(side):
+    gate = Gate.fit(directions(60, 0))
+    given, other = (
+        ({"gate": gate}, "documents") if side == "queries" else ({"gate": None, "documents": gate}, "queries")
+    )
+    found = f"This LinearAdapter maps both sides, and a gate was given without one for {other}: "
+    with pytest.raises(ConfigError, match=re.escape(found)):
+        two_sided().gated(**given)
+
+
+def test_offsets_take_no_gate():
+    offsets = DocumentAdapter().fit(directions(9, 0), directions(9, 1))
+    with pytest.raises(ConfigError, match=re.escape("A DocumentAdapter takes no gate: queries stay as they are")):
+        offsets.gated(Gate.fit(directions(60, 0)))
+    assert offsets.gated(None).gate is None
+
+
+def test_both_gates_are_saved_and_what_was_saved_before_is_loaded(tmp_path):
+    queries, documents = wide(80, seed=1), wide(90, seed=2)
+    adapter = LinearAdapter("both", pull=0.1, max_steps=3).fit(queries[:80], documents[:80])
+    folder = adapter.gated(Gate.fit(queries), documents=Gate.fit(documents, closed=0.2, opened=0.7)).save(
+        tmp_path / "a"
+    )
+    loaded = load_adapter(folder)
+    assert (loaded.gate.dimension, loaded.gate.examples.shape) == (96, (80, 64))
+    assert loaded.document_gate.low < loaded.document_gate.high
+    # Until there were gates of documents and directions an artefact had these alone.
+    config, tensors = to_state(adapter._with(gate=Gate(normalize(queries), 0.1, 0.5)))
+    del config["document_gate"]
+    old = from_state(config, tensors)
+    assert set(tensors) == {"query", "document", "gate.queries"}
+    assert old.document_gate is None
+    np.testing.assert_allclose(old.gate.weights(queries), 1)
+
+
+def wide(n, seed):
+    """Vectors of 96 dimensions in a cone of 30, with noise outside."""
+    rng = np.random.default_rng(seed)
+    basis = np.random.default_rng(9).normal(size=(30, 96))
+    return ((2 + rng.normal(size=(n, 30))) @ basis + rng.normal(size=(n, 96))).astype(np.float32)
+
+
+def test_many_dimensions_are_compared_within_principal_directions():
+    queries = normalize(wide(300, seed=1))
+    gate = Gate.fit(queries, closed=0.05, opened=0.5)
+    directions_ = gate.directions
+    np.testing.assert_allclose(directions_.T @ directions_, np.eye(64), atol=1e-5)
+    _, _, right = np.linalg.svd(queries, full_matrices=False)
+    # Of the directions that matter none is lost: the noise outside is a hundredth of their variance.
+    np.testing.assert_allclose(np.linalg.norm(right[:30] @ directions_, axis=1), 1, atol=1e-3)
+    new = normalize(wide(50, seed=4))
+    cosines = np.sort((new @ directions_) @ (queries @ directions_).T, axis=1)[:, -3:].mean(axis=1)
+    np.testing.assert_allclose(
+        gate.weights(new), np.clip((cosines - gate.low) / (gate.high - gate.low), 0, 1), atol=1e-4
+    )
+    inside = (queries @ directions_) @ (queries @ directions_).T
+    np.fill_diagonal(inside, -2)
+    near = np.sort(inside, axis=1)[:, -3:].mean(axis=1)
+    np.testing.assert_allclose([gate.low, gate.high], np.quantile(near, [0.05, 0.5]), atol=1e-5)
 
 
 def test_strength_runs_from_the_frozen_encoder_to_as_trained():
@@ -76,21 +151,19 @@ def test_strength_and_gate_are_saved(tmp_path):
 
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
 def test_an_impossible_strength_is_refused(strength):
-    with pytest.raises(
-        ConfigError, match=re.escape("strength must be from 0 (nothing of what was learned) to 1")
-    ):
+    with pytest.raises(ConfigError, match=re.escape("strength must be from 0 (nothing of what was learned) to 1")):
         fitted().scaled(strength)
 
 
 def test_one_query_makes_no_gate():
-    with pytest.raises(DataError, match=re.escape("A gate was asked for from 1 different queries")):
+    with pytest.raises(DataError, match=re.escape("A gate was asked for from 1 different embeddings")):
         Gate.fit(directions(1, 0))
 
 
 def test_many_training_queries_are_drawn_from():
     gate = Gate.fit(directions(3000, 0), seed=1)
-    assert gate.queries.shape == (2048, 16)
-    assert Gate.fit(directions(3000, 0), seed=1).queries.tobytes() == gate.queries.tobytes()
+    assert gate.examples.shape == (2048, 16)
+    assert Gate.fit(directions(3000, 0), seed=1).examples.tobytes() == gate.examples.tobytes()
 
 
 def test_a_query_weighs_the_same_alone_and_among_thousands():
@@ -104,7 +177,7 @@ def test_a_query_weighs_the_same_alone_and_among_thousands():
 def test_queries_asked_several_times_do_not_close_it_for_themselves():
     queries = np.repeat(directions(30, 0), 4, axis=0)
     gate = Gate.fit(queries)
-    assert gate.queries.shape == (30, 16)
+    assert gate.examples.shape == (30, 16)
     assert (gate.weights(queries) > 0.99).mean() > 0.85
     pair = Gate.fit([[1, 0], [1, 1e-4]])
     np.testing.assert_allclose(pair.weights([[1, 0], [1, 1e-4]]), 1, atol=1e-3)

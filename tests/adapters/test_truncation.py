@@ -60,9 +60,11 @@ def test_the_first_coordinates_are_the_start_of_matryoshka_models():
 def test_a_gate_gives_the_plain_reduction_back():
     queries, documents = noisy()
     adapter = TruncationAdapter(5, pull=0.01).fit(queries, documents)
-    shut = adapter.gated(Gate(queries, 2.0, 3.0))
-    np.testing.assert_allclose(shut.transform(queries), adapter.scaled(0).transform(queries), atol=1e-6)
-    np.testing.assert_array_equal(shut.transform(documents, "document"), adapter.transform(documents, "document"))
+    gate = Gate(queries, 2.0, 3.0)
+    shut, plain = adapter.gated(gate, documents=gate), adapter.scaled(0)
+    np.testing.assert_allclose(shut.transform(queries), plain.transform(queries), atol=1e-6)
+    shut, plain = (one.transform(documents, "document") for one in (shut, plain))
+    np.testing.assert_allclose(shut, plain, atol=1e-6)
 
 
 def test_documents_without_queries_shape_the_start_and_are_no_negatives():

@@ -141,7 +141,7 @@ def test_queries_that_it_is_not_for_have_a_veto(foreign, harmed):
     ("gate", "advice"),
     [
         ("yes", "Less strength, "),
-        ("never", 'A map of queries alone, side="query", can have a gate, which gives others '),
+        ("never", 'With offsets="no" documents stay where they are, and others find what they found. Less strength, '),
     ],
 )
 def test_a_gate_is_not_advised_where_there_is_one_or_can_be_none(gate, advice):

@@ -33,6 +33,7 @@ def _run(code: str, folder, monkeypatch) -> dict:
         ({"form": "diagonal"}, False, 1),
         ({"side": "query"}, True, 1),
         ({"rank": 8}, True, 0.7),
+        ({"side": "both"}, True, 1),
     ],
 )
 def test_numpy_alone_does_what_the_adapter_does(record, options, gated, strength, tmp_path, monkeypatch):
@@ -43,10 +44,11 @@ def test_numpy_alone_does_what_the_adapter_does(record, options, gated, strength
     # Of a gate that is fitted on all of these, each query is its own neighbour and wide open.
     gate = Gate.fit(units[:20], closed=0.3, opened=0.9) if gated else None
     assert gate is None or len({0.0, 1.0} & set(gate.weights(units).tolist())) == 2
-    folder = save(adapter.gated(gate), tmp_path / "adapter")
+    adapter = adapter.gated(gate, documents=gate if options.get("side") == "both" else None)
+    folder = save(adapter, tmp_path / "adapter")
     names = _run(_python(model_card(record))[0], folder, monkeypatch)
     for one in ("query", "document"):
-        np.testing.assert_allclose(names["adapt"](units, one), adapter.gated(gate).transform(units, one), atol=1e-6)
+        np.testing.assert_allclose(names["adapt"](units, one), adapter.transform(units, one), atol=1e-6)
     assert names["queries"].shape == (1, 256)
 
 

@@ -38,7 +38,8 @@ def adapters(random, queries):
     alone, both = random_map(random, basis, both=False), random_map(random, basis, both=True)
     full = LinearAdapter.from_tensors({"query": 0.2 * random.normal(size=(dimension,) * 2).astype(np.float32)}, {})
     moved = DocumentAdapter(method="mean").fit(queries[:9], queries[9:18])
-    return [IdentityAdapter(), alone, both, alone.gated(Gate.fit(queries)), both.gated(Gate.fit(queries)), full,
+    return [IdentityAdapter(), alone, both, alone.gated(Gate.fit(queries)), both.gated(Gate.fit(queries), documents=Gate.fit(queries[::-1])),
+            full,
             alone.scaled(0.5), random_map(random, np.ascontiguousarray(basis[:, :3]), both=True), Chain([both, full]),
             moved]  # fmt: skip
 

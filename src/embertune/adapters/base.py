@@ -32,7 +32,7 @@ class Adapter(ABC):
     The constructor stores, `fit` checks and learns, learned attributes end in ``_``. What `fit`
     learned is `tensors`: named arrays that numpy alone can apply. An embedding x comes out as
     ``normalize(x + w (f(x) - x))``: f is what was learned, w is `strength`, times the weight that the
-    `gate` gives to a query.
+    `gate` gives to a query, or the `document_gate` to a document.
 
     A class of your own is saved and loaded like ours once its module is imported: its `type` is its name.
 
@@ -40,6 +40,7 @@ class Adapter(ABC):
         type: The name of the class in config.json.
         strength: How much of what was learned is applied: 0 is none of it, 1 is as trained.
         gate: Gives queries unlike the training queries the frozen encoder's behaviour back.
+        document_gate: Gives it back to documents unlike the corpus, of an adapter that maps both sides.
         encoder: The specification of the encoder whose embeddings it was fitted on, if known.
         attachments: Text files that belong to it and are saved beside it, by name.
         canaries: Texts and the vectors that the encoder gave for them, to notice when it has changed.
@@ -54,6 +55,7 @@ class Adapter(ABC):
     type: ClassVar[str]
     strength: float = 1.0
     gate: Gate | None = None
+    document_gate: Gate | None = None
     encoder: Mapping[str, Any] | None = None
     attachments: Mapping[str, str] = {}
     canaries: Canaries | None = None
@@ -167,16 +169,27 @@ class Adapter(ABC):
         if not self.changes(side):
             return array
         mapped = self._map(array, side)
-        if self.strength == 1 and (self.gate is None or side == "document"):
+        gate = self.gate if side == "query" else self.document_gate
+        if gate is None and self.strength == 1:
             return mapped
-        weight: Any = np.float32(self.strength)
-        if self.gate is not None and side == "query":
-            weight = weight * self.gate.weights(array)[:, None]
-        frozen = self._frozen(array, side)
-        blend = mapped - frozen
-        blend *= weight
+        weights: npt.NDArray[np.float32] = np.ones(len(array), np.float32) if gate is None else gate.weights(array)
+        return self._blend(array, mapped, np.float32(self.strength) * weights, side)
+
+    def _blend(self, array: Vectors, mapped: Vectors, weights: npt.NDArray[np.float32], side: Side) -> Vectors:
+        """Lead rows back to what is frozen, by weights (n,); behind a gate most keep what is mapped."""
+        rows = np.flatnonzero(weights < 1)
+        if not len(rows):
+            return mapped
+        whole = len(rows) == len(array)
+        frozen = self._frozen(array if whole else array[rows], side)
+        blend = (mapped if whole else mapped[rows]) - frozen
+        blend *= weights[rows, None]
         blend += frozen
-        return normalize(blend, out=blend)
+        if whole:
+            return normalize(blend, out=blend)
+        given = mapped.copy() if np.may_share_memory(mapped, array) else mapped
+        given[rows] = normalize(blend, out=blend)
+        return given
 
     def scaled(self, strength: float) -> Self:
         """Give a copy that applies more or less of what was learned; the arrays are shared.
@@ -200,22 +213,44 @@ class Adapter(ABC):
             )
         return self._with(strength=float(strength))
 
-    def gated(self, gate: Gate | None) -> Self:
-        """Give a copy with a gate, or with none; the arrays are shared.
+    def gated(self, gate: Gate | None, *, documents: Gate | None = None) -> Self:
+        """Give a copy with these gates, or with none; the arrays are shared.
+
+        Args:
+            gate: For queries, fitted on training queries.
+            documents: For documents, fitted on the corpus. An adapter that maps both sides needs it beside the other:
+                a query that stays as it was is to find documents that stayed, too. One that leaves documents alone
+                makes no use of it.
 
         Raises:
-            DataError: The gate was fitted on queries of another dimension.
+            ConfigError: Both sides are mapped, and one of them would have a gate.
+            DataError: A gate was fitted on embeddings of another dimension.
+
+        Example:
+            >>> from embertune.adapters.linear import LinearAdapter
+            >>> mapped = LinearAdapter("both").fit(np.eye(3), np.eye(3)[::-1])
+            >>> behind = mapped.gated(Gate.fit(np.eye(3)), documents=Gate.fit(np.eye(3)))
+            >>> bool(np.allclose(behind.transform(-np.eye(3), "document"), -np.eye(3)))
+            True
         """
-        if gate is not None and self.dimension not in (None, gate.queries.shape[1]):
-            raise DataError(
-                f"This gate was fitted on queries of {gate.queries.shape[1]} dimensions, and this adapter takes "
-                f"{self.dimension}. Fit it on the adapter's own queries: Gate.fit(queries)"
+        if self.changes("query") and self.changes("document") and (gate is None) != (documents is None):
+            missing = "queries" if gate is None else "documents"
+            raise ConfigError(
+                f"This {type(self).__name__} maps both sides, and a gate was given without one for {missing}: those "
+                "that the one leaves as they were would meet mapped ones on the other side. Give both: "
+                "adapter.gated(Gate.fit(queries), documents=Gate.fit(documents))"
             )
-        return self._with(gate=gate)
+        for name, each in (("queries", gate), ("documents", documents)):
+            if each is not None and self.dimension not in (None, each.dimension):
+                raise DataError(
+                    f"This gate was fitted on {name} of {each.dimension} dimensions, and this adapter takes "
+                    f"{self.dimension}. Fit it on the adapter's own {name}: Gate.fit({name})"
+                )
+        return self._with(gate=gate, document_gate=documents)
 
     def _forget(self) -> None:
         """Drop what belongs to an earlier fit and is no parameter: every `fit` begins with it."""
-        for name in ("strength", "gate", "encoder", "attachments", "canaries"):
+        for name in ("strength", "gate", "document_gate", "encoder", "attachments", "canaries"):
             self.__dict__.pop(name, None)
 
     def _with(self, **changes: Any) -> Self:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, Side, TrainingPairs, check_pairs
+from embertune.adapters.gate import Gate
 from embertune.adapters.params import check_finite, impossible
 from embertune.adapters.solvers.anchors import Matches, find_anchors
 from embertune.adapters.solvers.offsets import Contrast, mean_moved, nudged, sum_of_queries
@@ -237,6 +238,20 @@ class DocumentAdapter(Adapter):
             offsets = np.float32(self.strength) * self.offsets_[matches.anchors]
             moved[matches.rows] = normalize(moved[matches.rows] + offsets)
         return moved
+
+    def gated(self, gate: Gate | None, *, documents: Gate | None = None) -> Self:
+        """Refuse gates: queries stay as they are, and no document moves but those that it was fitted on.
+
+        Raises:
+            ConfigError: There is a gate.
+        """
+        if gate is not None or documents is not None:
+            raise ConfigError(
+                "A DocumentAdapter takes no gate: queries stay as they are, and no document moves but those that it "
+                "was fitted on. Gate what maps queries, before it is chained: "
+                "Chain([adapter.gated(Gate.fit(queries)), documents])"
+            )
+        return self._with(gate=None, document_gate=None)
 
     def transform(self, vectors: Any, side: Side = "query") -> Vectors:
         """Map embeddings; see `Adapter.transform`. The strength multiplies the offsets."""

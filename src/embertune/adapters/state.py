@@ -14,11 +14,12 @@ from embertune.adapters.gate import Gate
 from embertune.core.vectors import as_vectors
 from embertune.errors import ArtifactError, DataError
 
-__all__ = ["class_of", "from_state", "to_state"]
+__all__ = ["class_of", "from_state", "gate_config", "to_state"]
 
 Tensors = dict[str, npt.NDArray[Any]]
 
-_GATE = "gate.queries"
+# Where the arrays of each gate stand, by the adapter's attribute; the first is as it was when there was no other.
+_GATES = {"gate": ("gate.queries", "gate.directions"), "document_gate": ("gate.documents", "gate.document_directions")}
 
 
 def to_state(adapter: Adapter) -> tuple[dict[str, Any], Tensors]:
@@ -30,20 +31,33 @@ def to_state(adapter: Adapter) -> tuple[dict[str, Any], Tensors]:
     Example:
         >>> from embertune.adapters.identity import IdentityAdapter
         >>> to_state(IdentityAdapter())
-        ({'type': 'identity', 'dimension': None, 'strength': 1.0, 'gate': None}, {})
+        ({'type': 'identity', 'dimension': None, 'strength': 1.0, 'gate': None, 'document_gate': None}, {})
     """
     tensors = {name: np.ascontiguousarray(array) for name, array in adapter.tensors().items()}
-    gate = adapter.gate
-    if gate is not None:
-        tensors[_GATE] = np.ascontiguousarray(gate.queries)
     config = {
         "type": adapter.type,
         **adapter.to_config(),
         "dimension": adapter.dimension,
         "strength": adapter.strength,
-        "gate": None if gate is None else {"low": gate.low, "high": gate.high, "neighbours": gate.neighbours},
     }
+    for name, (examples, directions) in _GATES.items():
+        gate = getattr(adapter, name)
+        config[name] = gate_config(gate)
+        if gate is not None:
+            tensors[examples] = np.ascontiguousarray(gate.examples)
+            if gate.directions is not None:
+                tensors[directions] = np.ascontiguousarray(gate.directions)
     return config, tensors
+
+
+def gate_config(gate: Gate | None) -> dict[str, Any] | None:
+    """Give what a gate is beside its arrays, JSON-able.
+
+    Example:
+        >>> gate_config(Gate(np.eye(2, dtype=np.float32), 0.5, 1.0))
+        {'low': 0.5, 'high': 1.0, 'neighbours': 3}
+    """
+    return None if gate is None else {"low": gate.low, "high": gate.high, "neighbours": gate.neighbours}
 
 
 def from_state(config: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Adapter:
@@ -61,23 +75,31 @@ def from_state(config: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]
         0.3
     """
     adapter_class = class_of(config["type"])
-    own = {name: array for name, array in tensors.items() if name != _GATE}
+    own = {name: array for name, array in tensors.items() if not name.startswith("gate.")}
     adapter = adapter_class.from_tensors(own, {name: config[name] for name in adapter_class.param_names()})
     if adapter.dimension != config["dimension"]:
         raise DataError(f"config.json says {config['dimension']} dimensions, the weights have {adapter.dimension}")
-    gate = _gate(config.get("gate"), tensors.get(_GATE), adapter.dimension)
-    return adapter.scaled(config.get("strength", 1.0)).gated(gate)
+    gates = {name: _gate(config.get(name), tensors, name, adapter.dimension) for name in _GATES}
+    # Not by `gated`: what was saved before there were gates for documents had one for queries alone.
+    return adapter.scaled(config.get("strength", 1.0))._with(**gates)
 
 
-def _gate(config: Mapping[str, Any] | None, queries: npt.NDArray[Any] | None, dimension: int | None) -> Gate | None:
-    if config is None and queries is None:
+def _gate(
+    config: Mapping[str, Any] | None, tensors: Mapping[str, Any], name: str, dimension: int | None
+) -> Gate | None:
+    examples, directions = (tensors.get(array) for array in _GATES[name])
+    if config is None and examples is None and directions is None:
         return None
-    if config is None or queries is None:
-        raise DataError("of the gate there are thresholds without queries, or queries without thresholds")
-    queries = as_vectors(queries, "gate's queries")
-    if dimension not in (None, queries.shape[1]):
-        raise DataError(f"the gate's queries have {queries.shape[1]} dimensions, the weights {dimension}")
-    return Gate(queries, float(config["low"]), float(config["high"]), int(config["neighbours"]))
+    if config is None or examples is None:
+        raise DataError(f"of the {name} there are thresholds without embeddings, or embeddings without thresholds")
+    examples = as_vectors(examples, f"{name}'s embeddings")
+    basis = None if directions is None else as_vectors(directions, f"{name}'s directions")
+    if basis is not None and basis.shape[1] != examples.shape[1]:
+        raise DataError(f"the {name}'s embeddings have {examples.shape[1]} dimensions, its directions {basis.shape[1]}")
+    gate = Gate(examples, float(config["low"]), float(config["high"]), int(config["neighbours"]), basis)
+    if dimension not in (None, gate.dimension):
+        raise DataError(f"the {name} weighs embeddings of {gate.dimension} dimensions, the weights have {dimension}")
+    return gate
 
 
 def class_of(type_name: Any) -> type[Adapter]:

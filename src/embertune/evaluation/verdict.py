@@ -22,7 +22,7 @@ _FOREIGN_LOSS = 0.01
 # What helps foreign queries, by whether there is a gate.
 _GATES = {
     "no": 'A gate, as with gate="yes", gives queries unlike the training queries the frozen encoder back. ',
-    "never": 'A map of queries alone, side="query", can have a gate, which gives others the frozen encoder back. ',
+    "never": 'With offsets="no" documents stay where they are, and others find what they found. ',
     "yes": "",
 }
 
@@ -47,7 +47,7 @@ class Evidence:
         headroom: {"recall@100", "mrr", "reordering"} of the base: what reordering its top 100 could win.
         seeds: The differences under this seed and others, each on its own split where the split is drawn.
         foreign: Of queries that it is not for: {"name", "n", "mean", "low", "high"} of the difference, and whether the
-            adapter, or a link of it, has a "gate": "yes", "no", or "never" for one that moves documents; empty without.
+            adapter, or a link of it, has a "gate": "yes", "no", or "never" for one that maps no query; empty without.
         to_settle: How many test queries would settle the sign, if that can be told.
         synthetic: Test queries that nobody asked, by who wrote them; empty where people asked all.
     """

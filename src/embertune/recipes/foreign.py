@@ -130,8 +130,7 @@ class ForeignScores:
         tuned: Metric -> (n,) scores under the adapter.
         primary: The metric that decides.
         interval: Of the mean change in it, 95 %.
-        gate: Whether the adapter, or a link of it, has one: "yes", "no", or "never" for one without that moves
-            documents.
+        gate: Whether the adapter, or a link of it, has one: "yes", "no", or "never" for one that maps no query.
     """
 
     dataset: Dataset
@@ -179,7 +178,7 @@ def judge_foreign(mixed: Mixed, adapter: Adapter, metrics: Sequence[str], *, pri
     base, tuned = (mixed.score(one, metrics, primary) for one in (IdentityAdapter(), adapter))
     interval = bootstrap_interval(tuned[primary] - base[primary], seed=seed)
     is_gated = any(part.get("gate") for part in parts(describe(adapter)))
-    gate = "yes" if is_gated else "never" if adapter.changes("document") else "no"
+    gate = "yes" if is_gated else "no" if adapter.changes("query") else "never"
     return ForeignScores(mixed.dataset, base, tuned, primary, interval, gate)
 
 

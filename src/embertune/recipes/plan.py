@@ -65,6 +65,11 @@ class Plan:
     seed: int
     notes: tuple[str, ...]
 
+    @property
+    def seen_share(self) -> float:
+        """The share of test queries on documents that have training queries: what is to be expected of later ones."""
+        return sum(len(trial.seen) for trial in self.trials) / sum(len(trial.test.queries) for trial in self.trials)
+
     def to_dict(self) -> dict[str, Any]:
         """Give the split as the record has it."""
         return {"method": self.method, "kind": self.kind, "fractions": list(self.fractions), "seed": self.seed}

@@ -11,6 +11,7 @@ from typing import Any
 from embertune.adapters.artifact import write_adapter, write_folder
 from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
+from embertune.adapters.state import gate_config
 from embertune.evaluation.verdict import Verdict
 from embertune.reports.examples import Texts
 
@@ -116,18 +117,17 @@ class Result:
 
 
 def describe(adapter: Adapter) -> dict[str, Any]:
-    """Give an adapter as a record names it: type, side, parameters; its gate, and a new dimension, where it has one.
+    """Give an adapter as a record names it: type, side, parameters; its gates, and a new dimension, where it has any.
 
     The gates of a chain's links stand with the links, in "adapters".
     """
-    gate = adapter.gate
+    gates = {name: gate_config(getattr(adapter, name)) for name in ("gate", "document_gate")}
     width = adapter.output_dimension
-    told = {"low": gate.low, "high": gate.high, "neighbours": gate.neighbours} if gate else None
     return {
         "type": adapter.type,
         "side": getattr(adapter, "side", "none"),
         **adapter.to_config(),
-        **({"gate": told} if told else {}),
+        **{name: told for name, told in gates.items() if told},
         **({"output_dimension": width} if width != adapter.dimension else {}),
     }
 

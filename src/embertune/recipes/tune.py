@@ -251,4 +251,4 @@ def _choose(trial: Trial, known: _Known, plan: Plan, config: TuneConfig, seed: i
         config = replace(config, gate="no")
     if config.adapter is not None:
         return choose_given(pool, cut, config.adapter, config, seed=seed, progress=progress)
-    return choose(pool, cut, config, seed=seed, progress=progress)
+    return choose(pool, cut, config, seed=seed, seen_share=plan.seen_share, progress=progress)

@@ -29,7 +29,6 @@ from safetensors.numpy import load_file
 
 arrays = load_file("adapter.safetensors")  # an array for each side that changes
 config = json.loads(Path("config.json").read_text(encoding="utf-8"))
-gate = config.get("gate")
 
 
 def unit(vectors):
@@ -46,10 +45,12 @@ def adapt(vectors, side):
     inside = inside @ arrays[side] if arrays[side].ndim == 2 else inside * arrays[side]
     mapped = unit(vectors + (inside @ arrays["basis"].T if "basis" in arrays else inside))
     weight = config.get("strength", 1.0)
-    if gate and side == "query":  # queries unlike the training queries stay as they were
-        nearest = np.sort(vectors @ arrays["gate.queries"].T, axis=1)[:, -gate["neighbours"]:]
-        span = max(gate["high"] - gate["low"], 1e-6)
-        weight = weight * np.clip((nearest.mean(axis=1, keepdims=True) - gate["low"]) / span, 0, 1)
+    name, kept = ("gate", "queries") if side == "query" else ("document_gate", "documents")
+    if gate := config.get(name):  # embeddings unlike those that it learned from stay as they were
+        directions = arrays.get("gate.directions" if side == "query" else "gate.document_directions")
+        cosines = (vectors if directions is None else vectors @ directions) @ arrays[f"gate.{kept}"].T
+        nearest = np.sort(cosines, axis=1)[:, -gate["neighbours"] :].mean(axis=1, keepdims=True)
+        weight = weight * np.clip((nearest - gate["low"]) / max(gate["high"] - gate["low"], 1e-6), 0, 1)
     return unit(vectors + weight * (mapped - vectors))
 '''
 
@@ -138,6 +139,8 @@ def _what(record: Record) -> str:
         text += " Documents that are added later have no offset until it is tuned again."
     if any(part.get("gate") for part in parts(adapter)):
         text += " A gate gives queries unlike the training queries the frozen encoder's embedding back."
+    if any(part.get("document_gate") for part in parts(adapter)):
+        text += " Another one does so for documents unlike those of the corpus."
     return text + (f" The embeddings must be made with {' and '.join(prompts)}." if prompts else "")
 
 
@@ -236,8 +239,9 @@ def _made(record: Record) -> str:
 def _settings(adapter: Mapping[str, Any]) -> dict[str, Any]:
     """Give what is set, with every gate in words."""
     settings = {name: value for name, value in adapter.items() if value is not None}
-    if gate := settings.get("gate"):
-        settings["gate"] = f"from cosine {gate['low']:.3f} to {gate['high']:.3f}"
+    for name in ("gate", "document_gate"):
+        if gate := settings.get(name):
+            settings[name] = f"from cosine {gate['low']:.3f} to {gate['high']:.3f}"
     if adapter["type"] == "chain":
         settings["adapters"] = [_settings(link) for link in adapter["adapters"]]
     return settings

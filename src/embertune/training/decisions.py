@@ -1,4 +1,4 @@
-"""What is decided on the maps of the folds: whether documents move, and whether there is a gate."""
+"""What is decided on the maps of the folds: whether documents move, and whether there are gates."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from embertune.adapters.base import Adapter
 from embertune.adapters.gate import Gate
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
+from embertune.core.vectors import Vectors
 from embertune.training.config import TuneConfig
 from embertune.training.pool import Fold, Pool
 from embertune.training.settings import Settings
 from embertune.training.table import DevTable, standard_errors
 
-__all__ = ["Trials", "weigh", "weigh_gate"]
+__all__ = ["Shares", "Trials", "behind_gates", "weigh", "weigh_gate"]
 
 # To move documents the index has to be written anew, so it must be worth it: by this many standard errors on dev.
 _DOCUMENTS_LEAD = 1.0
 # What of their gain the own queries may give for the sake of others.
 _GATE_COST = 0.02
+# Of the documents of the corpus, the share that a gate closes on and that it does not open wide for; the first that is
+# free on dev is taken. The second keeps what own queries gain where many documents stand alone.
+_DOCUMENT_GATES = ((0.01, 0.1), (0.001, 0.01))
+
+Shares = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,13 @@ class Trials:
             scores[:, dev] = self.pool.score(adapters, dev, self.config.metric)[0]
         return scores[:, ~np.isnan(scores[0])]
 
-    def gated(self, maps: Sequence[Adapter]) -> list[Adapter]:
-        """Give the map of every fold behind a gate for the queries of the fold."""
-        return [each.gated(Gate.fit(self.pool.queries[fit])) for each, (fit, _) in zip(maps, self.folds, strict=True)]
+    def gated(self, maps: Sequence[Adapter], shares: Shares) -> list[Adapter]:
+        """Give the map of every fold behind gates: for queries like those of the fold, and documents of the corpus."""
+        documents = self.pool.documents
+        return [
+            behind_gates(each, self.pool.queries[fit], documents, shares)
+            for each, (fit, _) in zip(maps, self.folds, strict=True)
+        ]
 
     def means(self, weights: npt.NDArray[np.float64]) -> list[Adapter]:
         """Give the mean map of every fold."""
@@ -89,16 +99,42 @@ def weigh(trials: Trials, table: DevTable, settings: Settings) -> tuple[npt.NDAr
     return alone, (f"There is no map of documents: {compared}.",)
 
 
-def weigh_gate(trials: Trials, weights: npt.NDArray[np.float64]) -> tuple[bool, tuple[str, ...]]:
-    """Decide on a gate by what the own queries lose by it: it is there for others, which dev knows nothing of."""
+def behind_gates(adapter: Adapter, queries: Vectors, documents: Vectors, shares: Shares, *, seed: int = 0) -> Adapter:
+    """Give an adapter behind a gate for queries, and one for documents if it maps these.
+
+    Args:
+        adapter: Fitted.
+        queries: (n, d) that it was fitted on.
+        documents: (m, d), the whole corpus.
+        shares: Of the documents, those that their gate closes on, and does not open wide for.
+        seed: For draws.
+    """
+    gate = Gate.fit(queries, seed=seed)
+    if not adapter.changes("document"):
+        return adapter.gated(gate)
+    return adapter.gated(gate, documents=Gate.fit(documents, closed=shares[0], opened=shares[1], seed=seed))
+
+
+def weigh_gate(trials: Trials, weights: npt.NDArray[np.float64]) -> tuple[Shares | None, tuple[str, ...]]:
+    """Decide on gates by what the own queries lose by them: they are there for others, which dev knows nothing of.
+
+    Returns:
+        How wide the gate of documents is, if there is one for them; None where there are no gates. And why.
+    """
     maps, wanted = trials.means(weights), trials.config.gate
-    if wanted == "no" or any(not each.changes("query") or each.changes("document") for each in maps):
-        return False, ()
+    if wanted == "no" or not all(each.changes("query") for each in maps):
+        return None, ()
     if wanted == "yes":
-        return True, ()
-    base, free, gated = trials.judge([IdentityAdapter()] * len(maps), maps, trials.gated(maps)).mean(axis=1)
-    free, gated = free - base, gated - base
-    compared = f"on dev, own queries gain {gated:+.3f} with a gate and {free:+.3f} without"
-    if gated >= free - _GATE_COST * abs(free):
-        return True, (f"Queries unlike the training queries get the frozen encoder back: {compared}.",)
-    return False, (f"There is no gate for queries unlike the training queries: {compared}.",)
+        return _DOCUMENT_GATES[0], ()
+    is_two_sided = any(each.changes("document") for each in maps)
+    what = "queries unlike the training queries" + (" and documents unlike the corpus" if is_two_sided else "")
+    frozen = [IdentityAdapter()] * len(maps)
+    base, free, *gated = trials.judge(frozen, maps, trials.gated(maps, _DOCUMENT_GATES[0])).mean(axis=1)
+    for shares in _DOCUMENT_GATES if is_two_sided else _DOCUMENT_GATES[:1]:
+        if not gated:
+            gated = [trials.judge(trials.gated(maps, shares)).mean()]
+        gain = gated.pop() - base
+        compared = f"on dev, own queries gain {gain:+.3f} with a gate and {free - base:+.3f} without"
+        if gain >= free - base - _GATE_COST * abs(free - base):
+            return shares, (f"{what[0].upper()}{what[1:]} get the frozen encoder back: {compared}.",)
+    return None, (f"There is no gate for {what}: {compared}.",)

@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, TrainingPairs
-from embertune.adapters.gate import Gate
 from embertune.adapters.identity import IdentityAdapter
 from embertune.core.progress import Progress
 from embertune.core.random import generator
 from embertune.data.negatives import MiningConfig, mine_hard_negatives
 from embertune.training.config import TuneConfig
-from embertune.training.decisions import Trials, weigh_gate
+from embertune.training.decisions import Trials, behind_gates, weigh_gate
 from embertune.training.lessons import renumber
 from embertune.training.pool import Fold, Pool, Rows
 from embertune.training.selection import Candidate, Choice
@@ -60,8 +59,8 @@ def choose_given(
     final, stopped = _final(pool, adapter, fitted)
     gate_reasons: tuple[str, ...] = ()
     if taken:
-        is_gated, gate_reasons = weigh_gate(_Given(pool, folds, [], config, fitted), weights)
-        final = final.gated(Gate.fit(pool.queries, seed=seed)) if is_gated else final
+        gates, gate_reasons = weigh_gate(_Given(pool, folds, [], config, fitted), weights)
+        final = behind_gates(final, pool.queries, pool.documents, gates, seed=seed) if gates else final
     progress("fit on train and dev", len(folds) + 1, len(folds) + 1)
     base, tuned = (float(mean) for mean in table.means())
     return Choice(

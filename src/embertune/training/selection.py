@@ -11,14 +11,13 @@ import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, TrainingPairs
 from embertune.adapters.chain import Chain
-from embertune.adapters.gate import Gate
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors
 from embertune.training.config import TuneConfig
-from embertune.training.decisions import Trials, weigh, weigh_gate
+from embertune.training.decisions import Shares, Trials, behind_gates, weigh, weigh_gate
 from embertune.training.offsets import Offsets, fit_offsets, weigh_offsets
 from embertune.training.pool import Fold, Pool
 from embertune.training.settings import Settings, settings_of
@@ -63,7 +62,15 @@ class Choice:
     trained: Adapter | None = None
 
 
-def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, progress: Progress = silent) -> Choice:
+def choose(
+    pool: Pool,
+    folds: Sequence[Fold],
+    config: TuneConfig,
+    *,
+    seed: int,
+    seen_share: float | None = None,
+    progress: Progress = silent,
+) -> Choice:
     """Choose a linear adapter on dev: the mean of the maps of all settings, weighted by what dev says of them.
 
     Each fold is judged under adapters fitted on the others, one per kind of map and strength, in a
@@ -81,6 +88,7 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
         folds: Rows to fit on, rows to judge.
         config: The settings.
         seed: For the draw of candidates and of random answers.
+        seen_share: Of the queries to come, the share on documents that have training queries; see `weigh_offsets`.
         progress: Told of every fit.
 
     Returns:
@@ -95,13 +103,13 @@ def choose(pool: Pool, folds: Sequence[Fold], config: TuneConfig, *, seed: int, 
     fits = _try_all(pool, folds, tried, table, search_basis, progress)
     trials = Trials(pool, folds, fits, config)
     weights, reasons = weigh(trials, table, tried)
-    is_gated, gate_reasons = weigh_gate(trials, weights)
+    gates, gate_reasons = weigh_gate(trials, weights)
     means, note = table.means(), table.noise()
-    offsets = Offsets() if note else _offsets(trials, weights, is_gated)
+    offsets = Offsets() if note else _offsets(trials, weights, gates, seen_share)
     final = settings_of(config, rank=rank, steps=config.max_steps, seed=seed)
     adapter, heaviest = _fit(everything, weights, final, basis)
-    if is_gated:
-        adapter = adapter.gated(Gate.fit(everything.queries, seed=seed))
+    if gates:
+        adapter = behind_gates(adapter, everything.queries, pool.documents, gates, seed=seed)
     if offsets.pays:
         moved = fit_offsets(pool, adapter, offsets)
         adapter = moved if isinstance(adapter, IdentityAdapter) else Chain([adapter, moved])
@@ -140,12 +148,14 @@ def _try_all(
     return fits
 
 
-def _offsets(trials: Trials, weights: npt.NDArray[np.float64], is_gated: bool) -> Offsets:
+def _offsets(
+    trials: Trials, weights: npt.NDArray[np.float64], gates: Shares | None, seen_share: float | None
+) -> Offsets:
     """Decide on offsets of documents, where documents may be touched and the labels are not random."""
     if trials.config.side == "query" or trials.config.offsets == "no":
         return Offsets()
     maps = trials.means(weights)
-    return weigh_offsets(trials, trials.gated(maps) if is_gated else maps)
+    return weigh_offsets(trials, trials.gated(maps, gates) if gates else maps, seen_share=seen_share)
 
 
 def _fit(

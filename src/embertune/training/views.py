@@ -146,6 +146,8 @@ def common_basis(adapters: Sequence[Adapter]) -> Vectors | None:
 def _basis_of(adapter: Adapter) -> Vectors | None:
     if type(adapter) is not LinearAdapter or adapter.form != "full" or adapter.strength != 1:
         return None
+    if adapter.document_gate is not None:  # each document has a weight of its own
+        return None
     return adapter.tensors().get("basis")
 
 
