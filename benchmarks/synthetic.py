@@ -44,7 +44,7 @@ def encoder(name):
     if found is None:
         return None
     folder = next(Path(found.submodule_search_locations[0]).rglob("modules.json")).parent
-    return load_encoder(f"sentence-transformers/{folder}", cache=False)
+    return load_encoder(f"sentence-transformers/{folder}")
 
 
 def synthetic(data, styles, per_chunk):
