@@ -54,6 +54,7 @@ class Upstream:
         self.busiest = 0
         self._busy = 0
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         upstream = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -82,6 +83,10 @@ class Upstream:
         return [text for request in self.requests for text in request["input"]]
 
     def close(self) -> None:
+        self._closing.set()
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -113,7 +118,7 @@ class Upstream:
         if fault == "cut":
             return 0, b"", {}
         if fault == "slow":
-            time.sleep(1.5)
+            self._closing.wait(60)
         if fault is not None and fault.isdigit():
             error = {
                 "message": f"no {fault}; key sk-proj-0123456789abcdef",

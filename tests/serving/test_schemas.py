@@ -30,6 +30,7 @@ def test_what_is_null_was_not_given():
         ([1, 2, 3], [(1, 2, 3)], True),
         ([[1], [2, 3]], [(1,), (2, 3)], True),
         ([0], [(0,)], True),
+        ([1.0, 2], [(1, 2)], True),  # a whole number in JSON
     ],
 )
 def test_arrays_of_tokens(given, inputs, tokens):
@@ -64,7 +65,7 @@ def test_arrays_of_tokens(given, inputs, tokens):
         ({"input_type": ["query"]}, "input_type", "input_type is not"),
         ({"dimensions": 0}, "dimensions", "dimensions is not what it must be: expected a whole number from 1."),
         ({"dimensions": True}, "dimensions", "dimensions is not"),
-        ({"dimensions": 8.0}, "dimensions", "dimensions is not"),
+        ({"dimensions": 8.5}, "dimensions", "dimensions is not"),
         ({"dimensions": "8"}, "dimensions", "dimensions is not"),
         ({"encoding_format": "int8"}, "encoding_format", "encoding_format is not what it must be: "
          "expected float or base64."),

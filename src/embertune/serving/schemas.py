@@ -78,7 +78,7 @@ def _inputs(found: dict[str, Any]) -> tuple[list[Input], bool]:
         value = [value]
     if not isinstance(value, list) or not value:
         raise _wrong("input", "a text, a list of texts, or one or several arrays of tokens", missing=value is None)
-    if type(value[0]) is int:
+    if _whole(value[0]) is not None:
         value = [value]
     if len(value) > MOST_INPUTS:
         raise bad_request(f"input has {len(value)} entries; at most {MOST_INPUTS} are taken at once.", "input")
@@ -97,10 +97,18 @@ def _texts(value: list[Any]) -> list[Input]:
 
 
 def _tokens(row: int, entry: Any) -> Input:
-    good = isinstance(entry, list) and entry and all(type(one) is int and 0 <= one <= _LARGEST_TOKEN for one in entry)
-    if not good:
+    tokens = [_whole(one) for one in entry] if isinstance(entry, list) else []
+    good = [token for token in tokens if token is not None and 0 <= token <= _LARGEST_TOKEN]
+    if not tokens or len(good) != len(tokens):
         raise bad_request(f"input[{row}] is neither a text nor an array of tokens (whole numbers from 0).", "input")
-    return tuple(entry)
+    return tuple(good)
+
+
+def _whole(value: Any) -> int | None:
+    """Give a whole number; 3.0 is one in JSON, true is none."""
+    if type(value) is int:
+        return value
+    return int(value) if type(value) is float and value.is_integer() else None
 
 
 def _side(found: dict[str, Any]) -> Side | None:
@@ -116,9 +124,10 @@ def _dimensions(found: dict[str, Any]) -> int | None:
     value = found.get("dimensions")
     if value is None:
         return None
-    if type(value) is not int or value < 1:
+    number = _whole(value)
+    if number is None or number < 1:
         raise _wrong("dimensions", "a whole number from 1")
-    return value
+    return number
 
 
 def _is_base64(found: dict[str, Any]) -> bool:
