@@ -35,6 +35,21 @@ def test_margins_are_what_the_loss_takes():
     assert margin_mse(queries, documents, taught.triplets, taught.margins + 0.5)[0] == pytest.approx(0.25, abs=1e-6)
 
 
+def test_scores_differ_by_the_margins():
+    rng = np.random.default_rng(0)
+    told = rng.normal(size=(3, 6))
+    rows = [
+        (f"q{q}", f"d{p}", f"d{n}", told[q, p] - told[q, n])
+        for q in range(3) for p in (0, 1) for n in (2, 3, 4, 5)
+    ]  # fmt: skip
+    taught = Margins.from_rows(rows)
+    for query, scores in taught.scores().items():
+        own = {document: told[int(query[1:]) - 1, int(taught.dataset.corpus[document].text[1:])] for document in scores}
+        assert len(scores) == 6
+        shifts = [scores[document] - own[document] for document in scores]
+        np.testing.assert_allclose(shifts, shifts[0], atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "rows",
     [

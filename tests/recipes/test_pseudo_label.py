@@ -46,6 +46,7 @@ def test_positives_lead_over_what_was_pulled_by_the_teachers_margin():
         ("two", "4", "5", -1.0),
     ]  # fmt: skip
     assert (found.queries, found.unlabelled, found.empty, found.scored) == (2, 0, 0, 6)
+    assert found.scores == {"a": {"d0": 0.0, "d5": 5.0, "d1": 1.0, "d2": 2.0}, "b": {"d4": 4.0, "d5": 5.0}}
 
 
 def test_of_a_query_without_labels_the_highest_score_is_the_positive():

@@ -46,6 +46,25 @@ class Margins:
         """How many triplets there are."""
         return len(self.triplets)
 
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Give query id -> document id -> score, which ``tune(dataset, scores=...)`` takes.
+
+        A margin is a difference, so the first positive of each query has 0 and only differences mean something.
+
+        Example:
+            >>> Margins.from_rows([("why", "so", "no", 7.5), ("why", "yes", "no", 2.0)]).scores()
+            {'q1': {'d1': 0.0, 'd2': -7.5, 'd3': -5.5}}
+        """
+        queries, documents = list(self.dataset.queries), list(self.dataset.corpus)
+        found: dict[str, dict[str, float]] = {}
+        for (query, positive, negative), margin in zip(self.triplets.tolist(), self.margins.tolist(), strict=True):
+            own = found.setdefault(queries[query], {})
+            one, other = documents[positive], documents[negative]
+            if one not in own:
+                own[one] = own[other] + margin if other in own else 0.0
+            own.setdefault(other, own[one] - margin)
+        return found
+
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[Any]], *, name: str = "margins") -> Margins:
         """Make them of rows.

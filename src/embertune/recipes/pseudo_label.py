@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,6 +61,7 @@ class PseudoLabels:
         unlabelled: How many of these had no relevant document, so that the highest score was taken for one.
         empty: How many queries gave none.
         scored: How many pairs were scored now; the others were in the cache.
+        scores: Query id -> document id -> score, of the data set that was labelled: what ``tune(scores=...)`` takes.
     """
 
     labels: tuple[PseudoLabel, ...]
@@ -70,6 +71,7 @@ class PseudoLabels:
     unlabelled: int
     empty: int
     scored: int
+    scores: Mapping[str, Mapping[str, float]]
 
     def margins(self) -> Margins:
         """Give texts, positions and margins, as margin losses take them."""
@@ -185,26 +187,29 @@ def pseudo_label(
     row_of = {query_id: row for row, query_id in enumerate(run.query_ids)}
     ids = [query_id for query_id in chosen.queries if query_id in row_of]
     labels: list[PseudoLabel] = []
+    told: dict[str, dict[str, float]] = {}
     empty = len(chosen.queries) - len(ids)
     for start in range(0, len(ids), _BLOCK):
         block = ids[start : start + _BLOCK]
         tasks = [_task(chosen, query_id, run, row_of[query_id], top_k) for query_id in block]
         scores = iter(judge.score([(task.query, text) for task in tasks for text in task.texts]).tolist())
-        for task in tasks:
-            found = _label(task, [next(scores) for _ in task.texts])
+        for query_id, task in zip(block, tasks, strict=True):
+            own = [next(scores) for _ in task.texts]
+            told[query_id] = dict(zip(task.texts.values(), own, strict=True))
+            found = _label(task, own)
             labels += found
             empty += not found
         progress("score", start + len(block), len(ids), f"{judge.scored - before:,} pairs scored")
     without = sum(1 for query_id in chosen.queries if not chosen.positives(query_id))
     gave = len(chosen.queries) - empty
     who = judge.name or "the given function"
-    return PseudoLabels(tuple(labels), who, run.name, gave, without, empty, judge.scored - before)
+    return PseudoLabels(tuple(labels), who, run.name, gave, without, empty, judge.scored - before, told)
 
 
 class _Task(NamedTuple):
     query: str
-    texts: list[str]
-    """The positives, then what was pulled."""
+    texts: dict[str, str]
+    """The positives, then what was pulled, each with its document's id."""
     positives: int
 
 
@@ -220,16 +225,19 @@ def _chosen(dataset: Dataset, part: str | None, unlabelled: bool) -> Dataset:
 
 
 def _task(dataset: Dataset, query_id: str, run: Run, row: int, top_k: int) -> _Task:
-    positives = dict.fromkeys(dataset.corpus[document].content for document in dataset.positives(query_id))
     found = [run.document_ids[at] for at in run.positions[row, :top_k] if at >= 0]
-    pulled = dict.fromkeys(dataset.corpus[document].content for document in found)
-    others = [text for text in pulled if text not in positives and text.strip()]
-    return _Task(dataset.queries[query_id], [*positives, *others], len(positives))
+    texts: dict[str, str] = {}
+    for document in dataset.positives(query_id):
+        texts.setdefault(dataset.corpus[document].content, document)
+    positives = len(texts)
+    for document in found:
+        texts.setdefault(dataset.corpus[document].content, document)
+    return _Task(dataset.queries[query_id], texts, positives)
 
 
 def _label(task: _Task, scores: list[float]) -> list[PseudoLabel]:
     positives = task.positives
-    texts, order = task.texts, list(range(len(task.texts)))
+    texts, order = list(task.texts), list(range(len(task.texts)))
     if not positives and order:
         order.sort(key=lambda at: -scores[at])
         positives = 1
