@@ -24,9 +24,9 @@ __all__ = ["Shares", "Trials", "behind_gates", "weigh", "weigh_gate"]
 _DOCUMENTS_LEAD = 1.0
 # What of their gain the own queries may give for the sake of others.
 _GATE_COST = 0.02
-# Of the documents of the corpus, the share that a gate closes on and that it does not open wide for; the first that is
-# free on dev is taken. The second keeps what own queries gain where many documents stand alone.
-_DOCUMENT_GATES = ((0.01, 0.1), (0.001, 0.01))
+# Of the training queries, and of the documents of the corpus, the share that their gate closes on and that it does not
+# open wide for. The first that is free on dev is taken; the second leaves almost all of them alone.
+_WIDTHS = ((0.01, 0.1), (0.001, 0.01))
 
 Shares = tuple[float, float]
 
@@ -106,31 +106,30 @@ def behind_gates(adapter: Adapter, queries: Vectors, documents: Vectors, shares:
         adapter: Fitted.
         queries: (n, d) that it was fitted on.
         documents: (m, d), the whole corpus.
-        shares: Of the documents, those that their gate closes on, and does not open wide for.
+        shares: Of either, those that their gate closes on, and does not open wide for.
         seed: For draws.
     """
-    gate = Gate.fit(queries, seed=seed)
-    if not adapter.changes("document"):
-        return adapter.gated(gate)
-    return adapter.gated(gate, documents=Gate.fit(documents, closed=shares[0], opened=shares[1], seed=seed))
+    sides = [queries, documents] if adapter.changes("document") else [queries]
+    gate, *other = (Gate.fit(rows, closed=shares[0], opened=shares[1], seed=seed) for rows in sides)
+    return adapter.gated(gate, documents=other[0] if other else None)
 
 
 def weigh_gate(trials: Trials, weights: npt.NDArray[np.float64]) -> tuple[Shares | None, tuple[str, ...]]:
     """Decide on gates by what the own queries lose by them: they are there for others, which dev knows nothing of.
 
     Returns:
-        How wide the gate of documents is, if there is one for them; None where there are no gates. And why.
+        How wide the gates are, None where there are none; and why.
     """
     maps, wanted = trials.means(weights), trials.config.gate
     if wanted == "no" or not all(each.changes("query") for each in maps):
         return None, ()
     if wanted == "yes":
-        return _DOCUMENT_GATES[0], ()
+        return _WIDTHS[0], ()
     is_two_sided = any(each.changes("document") for each in maps)
     what = "queries unlike the training queries" + (" and documents unlike the corpus" if is_two_sided else "")
     frozen = [IdentityAdapter()] * len(maps)
-    base, free, *gated = trials.judge(frozen, maps, trials.gated(maps, _DOCUMENT_GATES[0])).mean(axis=1)
-    for shares in _DOCUMENT_GATES if is_two_sided else _DOCUMENT_GATES[:1]:
+    base, free, *gated = trials.judge(frozen, maps, trials.gated(maps, _WIDTHS[0])).mean(axis=1)
+    for shares in _WIDTHS:
         if not gated:
             gated = [trials.judge(trials.gated(maps, shares)).mean()]
         gain = gated.pop() - base
