@@ -302,7 +302,7 @@ class Running:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
     def statuses(self) -> Counter[str]:
-        lines = self.ask("GET", "/metrics").content.decode().splitlines()
+        lines = self.service.metrics.text().splitlines()
         found: Counter[str] = Counter()
         for line in lines:
             if line.startswith("embertune_requests_total{"):

@@ -16,8 +16,8 @@ def events(caplog):
 def test_a_changed_upstream_is_refused_at_start(serve, adapter, upstream):
     upstream.prompt = "passage: "
     said = (
-        r"^openai/fake no longer gives the vectors that the adapter faq was trained on: the median cosine of \w+ canaries "
-        r"to those of training is 0\.\d+, below 0\.99: another model, or another prompt\. Your index is of the old vectors"
+        r"^openai/fake no longer gives the vectors that the adapter faq was trained on: the median cosine of \w+ "
+        r"canaries to those of training is 0\.\d+, below 0\.99: another model, or another prompt\. Your index is "
     )
     with pytest.raises(ArtifactError, match=said):
         serve()
