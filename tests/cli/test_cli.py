@@ -179,7 +179,7 @@ def test_transform_is_the_same_in_python(small, run):
 def test_transform_takes_a_strength(small, run, fails):
     np.save(small.folder / "x.npy", small.arrays()["queries"])
     command = ["transform", "-a", small.out, "--in", small.folder / "x.npy", "--out", small.folder / "y.npy"]
-    fails(*command, "--strength", 1.5, says=["strength must be from 0 (nothing of what was learned) to 1 (as trained), got 1.5"])
+    fails(*command, "--strength", 1.5, says=["strength must be from 0 (nothing of what was learned) to 1"])
     assert run(*command, "--strength", 0.5).code == 0
     expected = load_adapter(small.out).scaled(0.5).transform(small.arrays()["queries"])
     np.testing.assert_array_equal(np.load(small.folder / "y.npy"), expected)

@@ -40,7 +40,7 @@ def test_the_strength_gives_what_tune_has_shown(at, learnable, tuned):
 def test_a_strength_of_nothing_is_refused(learnable):
     with pytest.raises(ConfigError, match=re.escape("strength is 0.5, and there is no adapter that it could be of.")):
         evaluate(learnable.data, learnable.encoder, strength=0.5)
-    with pytest.raises(ConfigError, match=re.escape("strength must be from 0 (nothing of what was learned) to 1 (as trained)")):
+    with pytest.raises(ConfigError, match=re.escape("strength must be from 0 (nothing of what was learned) to 1")):
         evaluate(learnable.data, learnable.encoder, [IdentityAdapter()], strength=-1)
 
 
