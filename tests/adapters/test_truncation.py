@@ -104,7 +104,8 @@ def test_errors():
         TruncationAdapter(0, start="last", pull=0, max_steps=-1).fit(np.eye(2), np.eye(2))
     assert str(caught.value) == (
         "Invalid configuration:\n- start must be 'principal' or 'first', got 'last'\n"
-        "- truncate_dim must be at least 1, got 0\n- max_steps must be at least 0, got -1\n- pull must be positive, got 0"
+        "- truncate_dim must be at least 1, got 0\n- max_steps must be at least 0, got -1\n"
+        "- pull must be positive, got 0"
     )
     with pytest.raises(
         DataError,
