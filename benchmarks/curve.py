@@ -46,7 +46,8 @@ def check(scores):
     law, [said] = forecast(fewer, [scores[size] for size in fewer], base, [most], seed=0)
     truth, now = float(scores[most].mean()), float(scores[fewer[-1]].mean())
     return {"half": fewer[-1], "whole": most, "base": float(base.mean()), "at half": now, "forecast": said.score,
-            "low": said.low, "high": said.high, "gain": said.gain, "gain low": said.gain_low, "gain high": said.gain_high, "measured": truth, "error": said.score - truth,
+            "low": said.low, "high": said.high, "gain": said.gain, "gain low": said.gain_low,
+            "gain high": said.gain_high, "measured": truth, "error": said.score - truth,
             "error as now": now - truth, "law": vars(law)}  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def curve_lines(rows):
     lines = [
         "The law is fitted to the sizes up to half of the labels. \"As now\" says that more bring nothing.",
         "",
-        "| data | encoder | labels | base | at half | forecast of all | measured | error | error as now | gain, foretold | gain |",
+        "| data | encoder | labels | base | at half | forecast | measured | error | as now | gain, foretold | gain |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|---|--:|",
     ]  # fmt: skip
     for row in rows:

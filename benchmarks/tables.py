@@ -1,4 +1,4 @@
-"""Make the tables of README.md and benchmarks/README.md from benchmarks/results/*.json.
+"""Make the tables of README.md, benchmarks/README.md and the guide to synthetic data from benchmarks/results/*.json.
 
 python benchmarks/tables.py            write them
 python benchmarks/tables.py --check    fail if they are not what the results say
@@ -10,12 +10,15 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+import label_tables
 import peers_table
 import speed_table
+import synthetic_table
 from peers_table import ENCODERS
 
 HERE = Path(__file__).parent
 START, END = "<!-- benchmarks:start -->", "<!-- benchmarks:end -->"
+SYNTHETIC_START, SYNTHETIC_END = "<!-- synthetic:start -->", "<!-- synthetic:end -->"
 SPLITS = {"given": "given", "study": "unseen documents, the study's split", "by-document": "unseen documents"}
 
 
@@ -98,7 +101,7 @@ def rule_lines(report):
     return lines
 
 
-def page(reach, aa, rules, peers, speed):
+def page(reach, aa, rules, peers, synthetic, speed, labels):  # noqa: PLR0913
     parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
              "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
     if reach:
@@ -107,12 +110,15 @@ def page(reach, aa, rules, peers, speed):
                   *long_table(reach), ""]  # fmt: skip
     if peers:
         parts += ["## Beside the peers", "", *peers_table.lines(peers), ""]
+    if synthetic:
+        parts += ["## Queries cut out of documents", "", *synthetic_table.lines(synthetic), ""]
     if aa:
         parts += ["## The judge, judged", "", "`python benchmarks/aa_check.py`", "", *aa_lines(aa), ""]
     if rules:
         parts += ["## How dev should choose", "", "`python benchmarks/selection_rules.py`", "", *rule_lines(rules), ""]
     if any(speed):
         parts += ["## Speed", "", *speed_table.lines(*speed)]
+    parts += label_tables.lines(*labels)
     return "\n".join(parts)
 
 
@@ -120,15 +126,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail if something would change")
     check = parser.parse_args().check
-    reach, aa, rules, peers = (read(f"{name}.json") for name in ("reach", "aa", "selection_rules", "peers"))
+    names = ("reach", "aa", "selection_rules", "peers", "synthetic")
+    reach, aa, rules, peers, synthetic = (read(f"{name}.json") for name in names)
     speed = read("transform.json"), read("growth.json")
+    labels = read("audit.json"), read("curve.json")
     readme = HERE.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     head, rest = text.split(START)
     _, tail = rest.split(END)
+    guide = HERE.parent / "docs" / "guides" / "synthetic-data.md"
+    before, rest = guide.read_text(encoding="utf-8").split(SYNTHETIC_START)
+    _, after = rest.split(SYNTHETIC_END)
     wanted = {
         readme: "\n".join([head + START, "", *short_table(reach), "", END + tail]),
-        HERE / "README.md": page(reach, aa, rules, peers, speed),
+        guide: "\n".join([before + SYNTHETIC_START, *synthetic_table.short(synthetic or []), SYNTHETIC_END + after]),
+        HERE / "README.md": page(reach, aa, rules, peers, synthetic, speed, labels),
     }
     stale = [p for p, new in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != new]
     if check and stale:

@@ -114,9 +114,9 @@ def forecast(
 ) -> tuple[PowerLaw, list[Forecast]]:
     """Fit a power law to a learning curve, and say what it foretells, with intervals.
 
-    Intervals are those of a bootstrap over test queries, the same at every size, over draws of the training labels, and
-    over what the law leaves unexplained: the whole fit is repeated for each. They tell how sure the curve is, if it is
-    a power law; how often they hold is measured in the docs.
+    Intervals are of prediction: a bootstrap over test queries, the same at every size, over draws of the training
+    labels, and over what the law leaves unexplained, with the whole fit repeated for each, and the luck of the draw
+    that is to come. They hold if the curve is a power law; how often they did is measured in the docs.
 
     Args:
         sizes: s numbers of labels, rising.
@@ -145,12 +145,15 @@ def forecast(
     drawn = np.array([_resampled(scores, base, random) for _ in range(resamples)])
     bases, curves = drawn[:, 0], drawn[:, 1:]
     # What the law leaves over is noise as well: without it a curve that is none would have the narrowest interval.
-    curves = curves + _misfit(law, sizes, means, errors) * random.normal(size=curves.shape)
+    misfit = _misfit(law, sizes, means, errors)
+    curves = curves + misfit * random.normal(size=curves.shape)
     laws = _fit(np.array(sizes, dtype=np.float64), curves, bases, _weights(errors))
+    # The labels that come are one draw, with the luck of one, and they will lie beside the law as others do.
+    luck = np.hypot(misfit, errors[-1] * np.sqrt(len(scores[-1]))) * random.normal(size=resamples)
     now, found = laws.at(sizes[-1]), []
     for target in targets:
-        low, high = _interval(laws.at(target))
-        gain_low, gain_high = _interval(laws.at(target) - now)
+        low, high = _interval(laws.at(target) + luck)
+        gain_low, gain_high = _interval(laws.at(target) - now + luck)
         gain = law.at(target) - law.at(sizes[-1])
         found.append(Forecast(target, law.at(target), low, high, gain, gain_low, gain_high))
     return law, found

@@ -12,9 +12,13 @@ from typing import Any
 from embertune.reports.markup import Markup, element, scroll_table, table
 from embertune.reports.palette import PALETTES, Palette, Theme, dark_for_light
 from embertune.reports.plotting import layout_of, title_of
-from embertune.reports.words import count, score, typeset
+from embertune.reports.words import capital, count, score, typeset
 
 __all__ = ["curve_figure", "curve_page"]
+
+
+# As on the command line: ten times the labels.
+_FAR = 10
 
 
 def curve_figure(curve: Mapping[str, Any], theme: Theme = "light") -> dict[str, Any]:
@@ -87,14 +91,15 @@ def curve_page(curve: Mapping[str, Any]) -> str:
     where = f"Embertune learning curve · {curve['name']} · {curve['encoder']}"
     caption = (
         f"{curve['metric']} on {count(curve['queries'])} test queries, after tuning on parts of the labels. Points are "
-        "means over draws with the interval over test queries; the band is that of the law, over queries and draws."
+        "means over draws with the interval over test queries; the band foretells one more draw on other test queries."
     )
+    lead = element("p", typeset(capital(rest)), class_="lead")
     plot = element("div", id="plot-curve", class_="plot", role="img", aria_label=caption)
     body = [
         element(
             "header",
             element("p", where, class_="eyebrow"),
-            element("div", element("h1", headline), element("p", typeset(rest), class_="lead"), class_="verdict"),
+            element("div", element("h1", headline), lead, class_="verdict"),
         ),
         element(
             "main",
@@ -177,7 +182,7 @@ def _forecasts(curve: Mapping[str, Any]) -> Markup:
     size = curve["points"][-1]["size"]
     rows = [
         [
-            f"+{count(one['size'] - size)}",
+            f"+{count(one['size'] - size)}" + (" (far beyond what was measured)" if one["size"] > _FAR * size else ""),
             _with_interval(one),
             typeset(f"{one['gain']:+.3f} [{one['gain_low']:+.3f}, {one['gain_high']:+.3f}]"),
         ]
