@@ -14,7 +14,7 @@ from embertune.data.synthesis.base import PATH_SEPARATOR, Chunk
 from embertune.data.words import word_spans
 from embertune.errors import ConfigError, DataError
 
-__all__ = ["ChunkBy", "chunk_documents", "token_spans"]
+__all__ = ["ChunkBy", "check_chunking", "chunk_documents", "token_spans"]
 
 ChunkBy = Literal["tokens", "sentences", "headings"]
 
@@ -65,6 +65,17 @@ def chunk_documents(
         >>> [chunk.text for chunk in chunk_documents(["It is old. Anna built it. Who paid?"], size=6)]
         ['It is old. Anna built it.', 'Who paid?']
     """
+    check_chunking(by, size, overlap)
+    sources = (_source(document, number) for number, document in enumerate(documents, 1))
+    return list(chain.from_iterable(_chunks(source, by, size, overlap) for source in sources))
+
+
+def check_chunking(by: str, size: int, overlap: int) -> None:
+    """Refuse impossible settings, before any document is read.
+
+    Raises:
+        ConfigError: With every problem.
+    """
     problems = []
     if by not in get_args(ChunkBy):
         problems.append(f"by must be {', '.join(get_args(ChunkBy))}, got {by!r}")
@@ -74,8 +85,6 @@ def chunk_documents(
         problems.append(f"overlap must be at least 0 and below size ({size}), got {overlap}")
     if problems:
         raise ConfigError(problems)
-    sources = (_source(document, number) for number, document in enumerate(documents, 1))
-    return list(chain.from_iterable(_chunks(source, by, size, overlap) for source in sources))
 
 
 def token_spans(text: str) -> list[Span]:

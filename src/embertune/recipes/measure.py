@@ -96,7 +96,6 @@ def measure(
         evaluate(qrels, Run(name, tuple(ids), encoded.document_ids, ranked.positions, ranked.scores), metrics)
         for name, ranked in (("base", base), ("tuned", tuned))
     )
-    bm25 = evaluate(qrels, bm25_run(test.corpus, test.queries, top_k=depth), metrics)
     groups = {"seen": [q for q in ids if q in seen], "unseen": [q for q in ids if q not in seen]}
     duel = compare_two(before, after, groups=groups, seed=seed, primary=config.metric)
     theirs = None if foreign is None else judge_foreign(foreign, served, metrics, primary=config.metric, seed=seed)
@@ -113,7 +112,7 @@ def measure(
     return Measured(
         scores={
             **{key: told[key] for key in ("base", "tuned", "delta", "groups")},
-            "baselines": {"bm25": bm25.means},
+            "baselines": {"bm25": evaluate(qrels, bm25_run(test.corpus, test.queries, top_k=depth), metrics).means},
             "foreign": None if theirs is None else theirs.to_dict(),
             "strength": strength_curve(contest, judgments, config.metric, ends=(before, after), theirs=theirs),
         },

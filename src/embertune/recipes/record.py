@@ -52,7 +52,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         measured: What the test split said.
         seconds: How long it took.
     """
-    dataset, spec, plan, config, leakage, seed, cost = experiment
+    dataset, spec, plan, config, _, seed, cost = experiment
     served = choice.adapter if measured.verdict.code == "ship" else None
     return {
         "format": 1,
@@ -68,14 +68,7 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         "encoder": spec.to_dict(),
         "adapter": describe(served) if served is not None else {"type": "identity", "side": "none"},
         "candidate": describe(choice.adapter),
-        "data": {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "split": plan.to_dict(),
-            "leakage": leakage.to_dict(),
-            "synthetic": _synthetic(dataset, plan),
-            "notes": [*dataset.notes, *plan.notes, *([choice.note] if choice.note else [])],
-        },
+        "data": _data(experiment, choice.note),
         "seed": seed,
         "versions": {
             "python": platform.python_version(),
@@ -93,6 +86,18 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         "cosines": measured.cosines,
         "queries": measured.queries,
     }  # fmt: skip
+
+
+def _data(experiment: Experiment, note: str) -> dict[str, Any]:
+    dataset, plan = experiment.dataset, experiment.plan
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "split": plan.to_dict(),
+        "leakage": experiment.leakage.to_dict(),
+        "synthetic": _synthetic(dataset, plan),
+        "notes": [*dataset.notes, *plan.notes, *([note] if note else [])],
+    }
 
 
 def _synthetic(dataset: Dataset, plan: Plan) -> dict[str, dict[str, int]] | None:

@@ -14,7 +14,7 @@ from typing import Any
 from embertune.core.files import write_whole
 from embertune.core.paths import as_path
 from embertune.core.progress import Progress, silent
-from embertune.data.chunking import ChunkBy, chunk_documents
+from embertune.data.chunking import ChunkBy, check_chunking, chunk_documents
 from embertune.data.dataset import Dataset, Document
 from embertune.data.origin import count_generators
 from embertune.data.sources.reader import read_documents
@@ -123,6 +123,7 @@ def synthesize(
         >>> list(made.dataset.queries.values())[0]
         'Limits'
     """
+    check_chunking(chunk_by, chunk_size, overlap)
     notes: tuple[str, ...] = ()
     if isinstance(documents, (str, os.PathLike)):
         name = name or as_path(documents).resolve().stem
