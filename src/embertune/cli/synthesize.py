@@ -19,7 +19,8 @@ __all__ = ["command"]
 @click.argument("docs")
 @click.option("--out", "-o", required=True, metavar="DIR", help="Folder for the data set, in BEIR's form.")
 @click.option("--llm", metavar="MODEL", help="Who writes the queries: a model by LiteLLM's name, such as "
-              "openai/gpt-4o-mini or ollama/llama3.1.  [default: they are cut out of the chunks, offline]")  # fmt: skip
+              "openai/gpt-4o-mini or ollama/llama3.1, or seq2seq:MODEL of transformers.  [default: they are cut "
+              "out of the chunks, offline]")  # fmt: skip
 @click.option("--per-chunk", "-n", type=click.IntRange(1), default=4, show_default=True, help="Queries for a chunk.")
 @click.option("--chunk-by", type=click.Choice(["tokens", "sentences", "headings"]), default="sentences",
               show_default=True, help="Where documents are cut.")  # fmt: skip

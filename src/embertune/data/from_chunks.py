@@ -49,13 +49,14 @@ class FromChunks:
         Args:
             chunks: The passages: texts, documents, (title, text) pairs, or what `chunk_documents` gave, whose source
                 and position become the ids (such as "guide.md#3").
-            llm: Who writes: the name of a language model that LiteLLM reaches ("openai/gpt-4o-mini"); an object with a
-                `name` and a method `generate`; None cuts queries out of the passages, offline and free.
+            llm: Who writes: the name of a language model that LiteLLM reaches ("openai/gpt-4o-mini"); "seq2seq:" and a
+                model of transformers, which runs here; an object with a `name` and a method `generate`; None cuts
+                queries out of the passages, offline and free.
             n_queries_per_chunk: The most for each.
             name: What reports call the data set.
             progress: Told as queries are written.
-            options: Of `LLMQueryGenerator` (styles, language, journal, a budget …), or of `ExtractiveGenerator`
-                (styles, seed).
+            options: Of `LLMQueryGenerator` (styles, language, journal, a budget …), of `Seq2SeqConfig` (prefix,
+                batch_size …), or of `ExtractiveGenerator` (styles, seed).
 
         Raises:
             DataError: There are no passages, or no query could be written.
@@ -139,6 +140,10 @@ def make_generator(llm: str | QueryGenerator | None, *, progress: Progress = sil
                 'language model name it: llm="openai/gpt-4o-mini"'
             )
         return ExtractiveGenerator(**options)
+    if llm.startswith("seq2seq:"):
+        from embertune.data.synthesis.seq2seq import make_seq2seq
+
+        return make_seq2seq(llm.removeprefix("seq2seq:"), progress=progress, **options)
     from embertune.data.synthesis.llm import LLMQueryGenerator
 
     return LLMQueryGenerator(llm, progress=progress, **options)

@@ -120,3 +120,39 @@ def test_what_is_impossible_is_refused(folder, tmp_path):
         LLMError, match=r"^The model '.*none' could not be loaded: .* such as doc2query/msmarco-t5-base"
     ):
         Seq2SeqQueryGenerator(str(tmp_path / "none"))
+
+
+def test_a_data_set_is_made_by_the_name_of_the_model(folder, tmp_path):
+    from embertune.data.dataset import Dataset
+    from embertune.data.origin import Origin
+
+    texts = [chunk.text for chunk in passages(3)]
+    options = {"sampling": False, "journal": tmp_path / "journal.sqlite3"}
+    data = Dataset.from_chunks(texts, f"seq2seq:{folder}", 1, **options)
+    assert list(data.queries.values()) == [text.split()[1] for text in texts]
+    assert set(data.synthetic.values()) == {Origin(f"seq2seq/{folder.name}", "question")}
+    with pytest.raises(
+        ConfigError, match=r"^A sequence-to-sequence model has no option styles; its options are batch_"
+    ):
+        Dataset.from_chunks(texts, f"seq2seq:{folder}", styles=["question"])
+
+
+def test_the_command_line_takes_a_model_of_transformers(folder, tmp_path):
+    import json
+
+    from embertune.cli import root
+
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "fruit.txt").write_text("apple pear plum fig lime", encoding="utf-8")
+    command = [
+        "synthesize",
+        str(tmp_path / "docs"),
+        "--llm",
+        f"seq2seq:{folder}",
+        "--out",
+        str(tmp_path / "made"),
+        "--json",
+    ]
+    root.main([*command, "-n", "1"], standalone_mode=False)
+    rows = (tmp_path / "made" / "queries.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(rows[0])["metadata"]["generator"] == f"seq2seq/{folder.name}"

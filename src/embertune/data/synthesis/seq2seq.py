@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from embertune.data.synthesis.base import Chunk, SyntheticQuery
 from embertune.data.synthesis.journal import Journal, answer_key, open_journal
 from embertune.errors import ConfigError, LLMError
 
-__all__ = ["Seq2SeqConfig", "Seq2SeqQueryGenerator"]
+__all__ = ["Seq2SeqConfig", "Seq2SeqQueryGenerator", "make_seq2seq"]
 
 _EXTRA, _PURPOSE = "doc2query", "A local model that writes queries"
 
@@ -187,3 +187,28 @@ class Seq2SeqQueryGenerator:
             state.update(name.encode())
             state.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
         return state.hexdigest()
+
+
+def make_seq2seq(model: str, *, progress: Progress = silent, **options: Any) -> Seq2SeqQueryGenerator:
+    """Give the generator of a model, its settings and its other options as plain keywords.
+
+    Args:
+        model: As in `Seq2SeqQueryGenerator`.
+        progress: Told of chunks.
+        options: Fields of `Seq2SeqConfig`, and `revision`, `device` and `journal`.
+
+    Raises:
+        ConfigError: An option is unknown or impossible.
+        LLMError: The model cannot be loaded.
+        MissingExtraError: transformers or torch are not installed.
+    """
+    settings = {field.name for field in fields(Seq2SeqConfig)}
+    known = settings | {"revision", "device", "journal"}
+    if unknown := sorted(set(options) - known):
+        raise ConfigError(
+            f"A sequence-to-sequence model has no option {', '.join(unknown)}; its options are "
+            f"{', '.join(sorted(known))}."
+        )
+    config = Seq2SeqConfig(**{name: value for name, value in options.items() if name in settings})
+    others = {name: value for name, value in options.items() if name not in settings}
+    return Seq2SeqQueryGenerator(model, config, progress=progress, **others)
