@@ -34,3 +34,14 @@ def test_mistakes_end_with_1(small, run, tmp_path):
         assert outcome.code == 1
         assert text in outcome.err
         assert "Traceback" not in outcome.err
+
+
+def test_a_language_model_judges_at_once_and_the_data_are_mended(small, run, tmp_path, chat_server):
+    chat_server.script = ['say {"grade": 3}'] * 3
+    arguments = ("audit", small.data, "-e", small.encoder, "--limit", 3, "--out", tmp_path / "mended", "--json")
+    outcome = run(*arguments, "--judge", "llm:openai/m", "--judge-base", chat_server.base)
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["removed"] == 0
+    assert len(chat_server.requests) == 3
+    assert "The judge takes 3 of 3 documents for answers." in outcome.err
+    assert load_dataset(tmp_path / "mended").queries == load_dataset(small.data).queries

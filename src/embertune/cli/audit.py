@@ -29,6 +29,7 @@ __all__ = ["command"]
 @click.option("--apply", "sheet", metavar="FILE", help="Put the verdicts of this file into the data.")
 @click.option("--judge", metavar="llm:MODEL|cross-encoder:MODEL",
               help="Who judges; without one the file is for a person.")  # fmt: skip
+@click.option("--judge-base", metavar="URL", help="Address of an API of one's own that --judge llm:MODEL asks.")
 @click.option("--limit", "-n", type=click.IntRange(1), default=200, show_default=True, help="Suspects to name.")
 @click.option("--per-query", type=click.IntRange(1), default=3, show_default=True, help="Missing labels of one query.")
 @click.option("--part", type=click.Choice(["train", "dev", "test", "all"]), help="Whose queries.  [default: all]")
@@ -47,7 +48,7 @@ def command(data: str, out: str, columns: tuple[str, ...], as_json: bool, **opti
     sheet, judge, seed = options.pop("sheet"), options.pop("judge"), options.pop("seed")
     if sheet and judge:
         raise ConfigError("--apply takes the verdicts of a file, and --judge makes new ones. Give one of them.")
-    api_base, budget = options["api_base"], options.pop("budget_usd")
+    api_base, budget = options.pop("judge_base"), options.pop("budget_usd")
     encoder = make_encoder(options)
     if not sheet and not judge:
         check_out_file(out)
