@@ -75,7 +75,7 @@ def measure(threads):
     for dimension in DIMENSIONS:
         vectors = normalize(random.normal(size=(CELLS // dimension, dimension)).astype(np.float32))
         matrix = random.normal(size=(dimension, dimension)).astype(np.float32)
-        gate, query = Gate(vectors[:GATE].copy(), 0.1, 0.5), vectors[-1:].copy()
+        gate, query = Gate.fit(vectors[:GATE]), vectors[-1:].copy()
         product = single(lambda query=query, matrix=matrix: query @ matrix)
         for rank, adapter in adapters(dimension, random):
             rate, share = batch(adapter, vectors, matrix)

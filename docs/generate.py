@@ -46,6 +46,7 @@ NUMBERS = (
     (table, "_NEGLIGIBLE", "Settings of less than this share of the best one's weight are dropped."),
     (table, "_ABOVE_CHANCE", "Labels that beat random answers by fewer standard errors are called random."),
     (table, "TOLERATED_LOSS", "What queries on documents without training queries may lose on dev where others move."),
+    (offsets, "_WIDTH", "How far documents move is weighed as settings are, with this in place of 2."),
     (offsets, "_LEAD", "Documents move toward their training queries if that leads by more errors on dev."),
     (decisions, "_DOCUMENTS_LEAD", "With `side=\"auto\"` documents are mapped if that leads by more errors on dev."),
     (decisions, "_GATE_COST", "A gate is taken if the own queries lose no more than this share of their gain by it."),

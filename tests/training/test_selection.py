@@ -221,6 +221,19 @@ def test_a_gate_as_it_was_asked_for(gate, is_gated):
     assert (adapter.gate is not None) == is_gated
 
 
+def test_documents_unlike_the_corpus_stay_where_they_were_when_documents_are_mapped():
+    plain = nuisance_pool()
+    queries, documents = (normalize(np.pad(rows, ((0, 0), (0, 1)), constant_values=1)) for rows in
+                          (plain.queries, plain.documents))  # fmt: skip
+    config = TuneConfig(folds=4, pulls=(0.1, 0.01), side="both", offsets="no")
+    choice = choose(Pool(queries, documents, plain.judgments), quarters(200), config, seed=0)
+    assert any("and documents unlike the corpus get the frozen encoder back" in reason for reason in choice.reasons)
+    assert np.isclose(choice.adapter.document_gate.weights(documents), 1).mean() > 0.85
+    others = documents * np.r_[np.ones(documents.shape[1] - 1), -1].astype(np.float32)
+    np.testing.assert_allclose(choice.adapter.transform(others, "document"), others, atol=1e-6)
+    assert np.abs(choice.adapter.gated(None).transform(others, "document") - others).max() > 0.01
+
+
 def test_a_gate_is_taken_where_own_queries_keep_their_gain_by_it():
     """All queries lean to one direction, which hides their answers; others do not."""
     rng = np.random.default_rng(0)

@@ -40,8 +40,8 @@ class TuneConfig:
     """With side="both" or "auto": whether documents that have training queries also move toward them, if that pays."""
 
     gate: Literal["auto", "yes", "no"] = "auto"
-    """Whether queries unlike the training queries get the frozen encoder's behaviour back; "auto": if own queries keep
-    what they gain. Maps that move documents have none."""
+    """Whether queries unlike the training queries get the frozen encoder's behaviour back, and documents unlike the
+    corpus, where these are mapped; "auto": if own queries keep what they gain."""
 
     pulls: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
     """Strengths of the pull to the identity that are tried, strongest first."""
