@@ -8,7 +8,8 @@ In a page, a block is read by what stands behind its three backticks:
 * a language and a file name (``csv faq.csv``) writes that file.
 
 A comment right before a block changes this: ``<!-- static stands in -->`` lets the embedded encoder answer for models
-that need a key, the network or torch; ``<!-- not run: reason -->`` leaves a block alone, its commands are still looked
+that need a key, the network or torch; ``<!-- chat stands in -->`` does so, too, and a server of the tests answers for
+language models; ``<!-- not run: reason -->`` leaves a block alone, its commands are still looked
 up.
 """
 
@@ -105,7 +106,7 @@ def run_command(arguments):
 def run_block(block, namespace, printed, page):
     """Run one block; give what it printed, or, where it prints nothing of its own, what was printed before."""
     out = io.StringIO()
-    with static_stands_in(block.note == "static stands in"), contextlib.redirect_stdout(out):
+    with static_stands_in(block.note in ("static stands in", "chat stands in")), contextlib.redirect_stdout(out):
         kind, _, rest = block.info.partition(" ")
         if kind == "python":
             exec(compile("\n" * block.line + block.body, name_of(page), "exec"), namespace)
@@ -135,8 +136,18 @@ def test_readme_runs(folder):
     assert {path.name for path in (folder / "my-adapter").iterdir()} >= {"config.json", "record.json", "report.html"}
 
 
+@pytest.fixture
+def language_models(chat_server, monkeypatch):
+    """Pages may ask language models of OpenAI, and open the browser."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none-of-anyone")
+    monkeypatch.setenv("OPENAI_API_BASE", chat_server.base)
+    monkeypatch.setattr("webbrowser.open", lambda address: None)
+
+
 @pytest.mark.parametrize("page", GUIDES, ids=name_of)
-def test_guides_run(page, folder):
+def test_guides_run(page, folder, language_models):
+    if "<!-- chat stands in -->" in page.read_text(encoding="utf-8") and importlib.util.find_spec("litellm") is None:
+        pytest.skip("the api extra is not installed")
     run_page(page)
 
 
