@@ -129,7 +129,7 @@ def test_prompts_of_the_adapter_s_encoder_go_before_texts(serve, upstream, tmp_p
     adapter = make_adapter(encoder=encoder)
     adapter.encoder = {**encoder.spec.to_dict(), "provider": "openai", "model": "fake"}
     adapter.save(tmp_path / "faq")
-    server = serve(options={"api_base": upstream.base, "query_prompt": "q: "})
+    server = serve()
     upstream.requests.clear()
     expected = adapter.transform(encoder.encode_query(["a text"]))
     assert server.embed("a text").vectors == pytest.approx(expected, abs=1e-6)

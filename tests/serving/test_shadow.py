@@ -60,6 +60,17 @@ def test_base_models_are_not_written(serve, adapter, tmp_path):
     assert server.ask("GET", "/health").json["shadow"] is True
 
 
+def test_clients_get_base_vectors_though_the_upstream_has_changed(serve, adapter, upstream, tmp_path):
+    server = serve(shadow=tmp_path / "shadow.jsonl")
+    upstream.prompt = "changed: "
+    catalogue = server.service.catalogue
+    catalogue.served["faq"] = server.run(server.service.watch.look(catalogue.served["faq"]))
+    assert server.ask("GET", "/health").status == 503
+    assert server.embed("a text").status == 200
+    server.service.shadow.flush()
+    assert (tmp_path / "shadow.jsonl").read_bytes() == b""
+
+
 def test_a_disk_that_refuses_costs_lines_and_no_answers(serve, adapter, tmp_path):
     server = serve(shadow=tmp_path / "shadow.jsonl")
     server.embed("a text")

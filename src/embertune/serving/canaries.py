@@ -51,14 +51,10 @@ class CanaryWatch:
         """Look at all adapters before the first request.
 
         Raises:
-            ArtifactError: The upstream has changed under one of them, and the policy is to refuse.
             EncoderError: The upstream refuses to embed at all.
         """
         for served in list(self._catalogue.served.values()):
-            found = await self.look(served)
-            self._catalogue.served[served.name] = found
-            if self.blocks(found):
-                raise ArtifactError(self._refusal(found))
+            self._catalogue.served[served.name] = await self.look(served)
 
     async def run(self) -> None:
         """Look once a day, and sooner where the upstream could not be asked; until cancelled."""
@@ -70,8 +66,8 @@ class CanaryWatch:
                     # A version that came in the meantime was looked at when it came.
                     if self._catalogue.served.get(name) is served:
                         self._catalogue.served[name] = found
-            except EncoderError as error:
-                _log.error("canaries_failed", extra={"fields": {"reason": str(error)}})
+            except Exception as error:  # tomorrow is another day, and nobody else would look
+                _log.error("canaries_failed", exc_info=error)
 
     async def look(self, served: Served) -> Served:
         """Give the adapter with what its canaries say now; as it was where the upstream cannot be asked.
@@ -109,16 +105,17 @@ class CanaryWatch:
         """Whether an adapter must not answer."""
         return self._policy == "refuse" and served.drift is not None and served.drift.state == "changed"
 
-    def check(self, served: Served) -> None:
-        """Refuse a request for an adapter whose encoder has changed.
+    def refuse(self, served: Served) -> None:
+        """Refuse to serve an adapter whose encoder has changed.
 
         Raises:
-            ApiError: 503.
+            ArtifactError: It has, and the policy is to refuse.
         """
         if self.blocks(served):
-            raise ApiError(503, self._refusal(served), code="upstream_changed")
+            raise ArtifactError(self.refusal(served))
 
-    def _refusal(self, served: Served) -> str:
+    def refusal(self, served: Served) -> str:
+        """Say what has changed, and what to do."""
         reason = served.drift.reason if served.drift else ""
         return (
             f"{self._name} no longer gives the vectors that the adapter {served.name} was trained on: {reason}. "

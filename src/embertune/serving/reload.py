@@ -39,7 +39,10 @@ class Reloader:
         while True:
             await asyncio.sleep(self._seconds)
             for name, served in list(self._catalogue.served.items()):
-                await self.look(name, served, spec)
+                try:
+                    await self.look(name, served, spec)
+                except Exception as error:  # the other adapters, and the next version, are to be taken up all the same
+                    _log.error("reload_failed", exc_info=error, extra={"fields": {"adapter": name}})
 
     async def look(self, name: str, served: Served, spec: EncoderSpec) -> None:
         """Take up the adapter's new version, if there is a whole one."""

@@ -23,6 +23,9 @@ __all__ = ["serve"]
 
 _log = logging.getLogger("embertune.serving")
 
+# Longer than clients keep a connection, or one would be closed here just as it is used again there.
+_KEEP_ALIVE_SECONDS = 75
+
 
 def serve(config: ServeConfig) -> None:
     """Serve until SIGINT or SIGTERM; requests under way are answered first.
@@ -59,6 +62,7 @@ async def _serve(config: ServeConfig) -> None:
                 access_log=False,
                 server_header=False,
                 date_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 # Whoever is under way gets the time that any request gets.
                 timeout_graceful_shutdown=int(config.timeout) + 1,
             )

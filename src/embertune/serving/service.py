@@ -117,6 +117,7 @@ class Service:
         await self._probe()
         for served in self.catalogue.served.values():
             check_adapter_fits(served.adapter, self.upstream.spec, name=f"The adapter {served.name} in {served.folder}")
+            self.watch.refuse(served)
 
     async def close(self) -> None:
         """End what runs beside the requests, wait for calls under way, and let the upstream go."""
@@ -141,8 +142,10 @@ class Service:
         target = self.catalogue.resolve(request.model, request.side)
         # Kept from here on: a new version that comes while the upstream computes is for later requests.
         served = None if target.served is None else self.catalogue.served[target.served]
-        if served is not None:
-            self.watch.check(served)
+        if served is not None and self.watch.blocks(served):
+            if self.shadow is None:
+                raise ApiError(503, self.watch.refusal(served), code="upstream_changed")
+            served = None  # clients get base vectors anyway
         if request.tokens and not self.upstream.takes_tokens:
             raise bad_request(f"{self.upstream.name} takes texts alone, no arrays of tokens. Of LangChain's class this "
                               "is check_embedding_ctx_length=False.", "input")  # fmt: skip
@@ -224,14 +227,22 @@ class Service:
 
 
 def _upstream_of(config: ServeConfig) -> Upstream:
+    """Open what was named, else whom the first adapter was trained on; prompts and dimensions are that adapter's."""
     source, options = config.upstream, dict(config.options)
-    if source is None:
-        name, folder = next(iter(config.adapters.items()))
-        described = load_adapter(as_path(folder)).encoder
-        if described is None:
-            raise ConfigError(f"The adapter {name} does not say who made its vectors. Type: --upstream PROVIDER/MODEL")
-        source, known = source_of(EncoderSpec.from_dict(described))
-        options = {**known, **options}
+    name, folder = next(iter(config.adapters.items()))
+    described = load_adapter(as_path(folder)).encoder
+    if source is None and described is None:
+        raise ConfigError(f"The adapter {name} does not say who made its vectors. Type: --upstream PROVIDER/MODEL")
+    if described is not None and (source is None or isinstance(source, str)):
+        try:
+            trained_on, known = source_of(EncoderSpec.from_dict(described))
+        except EncoderError:
+            if source is None:
+                raise
+        else:
+            options = {**known, **options} if source in (None, trained_on) else options
+            source = source or trained_on
+    assert source is not None
     return open_upstream(source, options, timeout=config.timeout, concurrency=config.concurrency)
 
 

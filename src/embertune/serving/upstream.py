@@ -127,9 +127,11 @@ class EncoderUpstream:
 
     async def embed(self, inputs: list[Input], lane: Lane) -> Answer:
         """Embed texts; see `Upstream`."""
-        call = self._encoder.encode_query if lane.side == "query" else self._encoder.encode_document
+        # A copy counts its own tokens alone, while other calls are under way.
+        encoder = self._encoder.without_cache() if isinstance(self._encoder, LiteLLMEncoder) else self._encoder
+        call = encoder.encode_query if lane.side == "query" else encoder.encode_document
         texts = [str(one) for one in inputs]
-        earlier = _tokens(self._encoder)
+        earlier = _tokens(encoder)
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._pool, call, texts)
             vectors = as_vectors(found, "vectors")
@@ -137,7 +139,8 @@ class EncoderUpstream:
             raise _translated(error, self.name) from None
         if len(vectors) != len(texts):
             raise ApiError(502, f"{self.name} gave {len(vectors)} vectors for {len(texts)} texts.")
-        return Answer(vectors, _tokens(self._encoder) - earlier)
+        self._encoder = encoder  # which knows its dimension by now
+        return Answer(vectors, _tokens(encoder) - earlier)
 
     async def close(self) -> None:
         """Leave what is under way to end by itself."""
@@ -156,7 +159,8 @@ def _translated(error: Exception, name: str) -> ApiError:
         status = 429
         if error.retry_after is not None:
             headers["retry-after"] = f"{error.retry_after:.0f}"
-    return ApiError(status, f"{name}: {scrub(str(error))}", headers=headers)
+    said = scrub(str(error))
+    return ApiError(status, said if said.startswith(name) else f"{name}: {said}", headers=headers)
 
 
 def _causes(error: BaseException | None) -> Sequence[BaseException]:
