@@ -94,13 +94,22 @@ def test_language_and_styles_reach_the_model(server, make):
 
 def test_texts_of_other_languages_arrive_as_they_were_written(server, make):
     told = ["как сохранить порядок ключей", "字典是否保持顺序", "كيف أحافظ على الترتيب", "how 🙂"]
+    items = [{"passage": 1, "style": style, "text": text} for style, text in zip(PLAIN, told, strict=True)]
+    server.write = lambda body, number: ("queries", items)
+    for _ in range(2):
+        assert texts(make(language="several languages").generate(chunks_of(1), per_chunk=4)) == told
+    assert len(server.requests) == 1
+
+
+def test_a_query_in_another_language_than_its_chunk_is_dropped_and_asked_for_again(server, make):
+    answers = ["Wie ist das Rätsel von gestern zu lösen und was ist die Antwort?", "what is the solution of the puzzle"]
     server.write = lambda body, number: (
         "queries",
-        [{"passage": 1, "style": s, "text": t} for s, t in zip(PLAIN, told, strict=True)],
+        [{"passage": 1, "style": "question", "text": answers[len(server.requests) - 1]}],
     )
-    assert texts(make().generate(chunks_of(1), per_chunk=4)) == told
-    assert texts(make().generate(chunks_of(1), per_chunk=4)) == told
-    assert len(server.requests) == 1
+    generator = make()
+    assert texts(generator.generate(chunks_of(1), per_chunk=1)) == answers[1:]
+    assert generator.notes[1] == "1 query was dropped: 1 in another language than the chunk."
 
 
 def test_multi_hop_needs_a_neighbour_of_the_same_source(server, make):

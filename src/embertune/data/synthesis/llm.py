@@ -24,6 +24,7 @@ from embertune.errors import ConfigError, LLMError
 
 __all__ = ["LLMQueryGenerator"]
 
+_EVERY_STYLE = tuple(STYLES)
 _QUERIES_IN_A_REQUEST = 40
 _MOST_CHUNKS = 8
 _PROMPT_TOKENS = 8000
@@ -63,7 +64,7 @@ class LLMQueryGenerator:
         self,
         model: str,
         *,
-        styles: Sequence[str] = tuple(STYLES),
+        styles: Sequence[str] = _EVERY_STYLE,
         language: str | None = None,
         chunks_per_request: int | None = None,
         max_copied: int = 4,
