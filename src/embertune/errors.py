@@ -9,6 +9,7 @@
   x EncoderError (RuntimeError)        an embedding provider failed
     + RateLimitError                   carries retry_after
   x LLMError (RuntimeError)            a language model did not give what was asked
+  x TrainingError (RuntimeError)       a training cannot go on
   x ArtifactError (ValueError)         a saved adapter is damaged or does not match this encoder
   x ConformanceError (AssertionError)  an adapter of your own breaks the contract
   x MissingExtraError (ImportError)    an optional dependency is absent
@@ -36,6 +37,7 @@ __all__ = [
     "RateLimitError",
     "SplitError",
     "StorageError",
+    "TrainingError",
 ]
 
 
@@ -108,6 +110,10 @@ class RateLimitError(EncoderError):
 
 class LLMError(EmbertuneError, RuntimeError):
     """A language model, or the provider that runs it, did not give what was asked."""
+
+
+class TrainingError(EmbertuneError, RuntimeError):
+    """A training cannot go on: its loss is no number, or memory is too small for any batch."""
 
 
 class ArtifactError(EmbertuneError, ValueError):
