@@ -313,3 +313,13 @@ def test_a_path_that_the_system_refuses():
         load_dataset("x" * 5000)
     with pytest.raises(DataError, match="cannot be read"):
         load_dataset("a\0b")
+
+
+def test_a_list_of_labels_grades_a_list_of_documents(tmp_path):
+    path = tmp_path / "listed.jsonl"
+    path.write_text('{"query": "a", "documents": ["x", "y", "z"], "labels": [1, 0, 0.5]}\n', encoding="utf-8")
+    assert load_dataset(path).qrels == {"q1": {"d1": 1.0, "d2": 0.0, "d3": 0.5}}
+    path.write_text('{"query": "a", "documents": ["x", "y", "z"], "labels": [1, 0]}\n', encoding="utf-8")
+    message = f"{path} line 1: column 'labels' holds 2 grades for 3 documents. Expected one for each."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        load_dataset(path)

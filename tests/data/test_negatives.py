@@ -5,6 +5,7 @@ import types
 import numpy as np
 import pytest
 
+from embertune.core.search import top_k
 from embertune.core.vectors import normalize
 from embertune.data.negatives import (
     MiningConfig,
@@ -321,3 +322,21 @@ def test_hard_negatives_equal_those_of_sentence_transformers(config, monkeypatch
 def test_no_triplet_of_a_query_without_negatives():
     none = Negatives(np.array([2]), np.array([[-1, -1]]), np.full((1, 2), -np.inf), {})
     assert none.triplets([(2, 0)]).shape == (0, 3)
+
+
+def test_scores_are_held_for_a_block_of_queries_at_a_time():
+    rng = np.random.default_rng(0)
+    queries, documents = (normalize(rng.normal(size=(n, 4)).astype(np.float32)) for n in (3000, 200))
+    asked, told = [], []
+
+    def search(left, right, k):
+        asked.append((len(left), k))
+        return top_k(left, right, k)
+
+    pairs = [(at, at % 200) for at in range(3000)]
+    found = mine_hard_negatives(
+        queries, documents, pairs, MiningConfig(), search=search, progress=lambda *step: told.append(step)
+    )
+    assert asked == [(1024, 32), (1024, 32), (952, 32)]
+    assert told == [("mine", 1024, 3000), ("mine", 2048, 3000), ("mine", 3000, 3000)]
+    np.testing.assert_array_equal(found.documents, mine_hard_negatives(queries, documents, pairs).documents)
