@@ -35,7 +35,8 @@ FLOORS = (
     ("4", ("evaluation", "testing")),
     ("5", ("training", "reports")),
     ("6", ("recipes",)),
-    ("7", ("serving", "cli")),
+    ("7", ("serving",)),
+    ("8", ("cli",)),
     ("–", ("__init__", "__main__")),
 )
 NUMBERS = (
