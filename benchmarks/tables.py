@@ -10,6 +10,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+import foreign_table
 import label_tables
 import peers_table
 import speed_table
@@ -101,7 +102,7 @@ def rule_lines(report):
     return lines
 
 
-def page(reach, aa, rules, peers, synthetic, speed, labels):  # noqa: PLR0913
+def page(reach, aa, rules, peers, foreign, synthetic, speed, labels):
     parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
              "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
     if reach:
@@ -110,6 +111,8 @@ def page(reach, aa, rules, peers, synthetic, speed, labels):  # noqa: PLR0913
                   *long_table(reach), ""]  # fmt: skip
     if peers:
         parts += ["## Beside the peers", "", *peers_table.lines(peers), ""]
+    if foreign:
+        parts += ["## What other queries pay", "", *foreign_table.lines(foreign), ""]
     if synthetic:
         parts += ["## Queries cut out of documents", "", *synthetic_table.lines(synthetic), ""]
     if aa:
@@ -126,8 +129,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail if something would change")
     check = parser.parse_args().check
-    names = ("reach", "aa", "selection_rules", "peers", "synthetic")
-    reach, aa, rules, peers, synthetic = (read(f"{name}.json") for name in names)
+    names = ("reach", "aa", "selection_rules", "peers", "foreign", "synthetic")
+    reach, aa, rules, peers, foreign, synthetic = (read(f"{name}.json") for name in names)
     speed = read("transform.json"), read("growth.json")
     labels = read("audit.json"), read("curve.json")
     readme = HERE.parent / "README.md"
@@ -140,7 +143,7 @@ def main():
     wanted = {
         readme: "\n".join([head + START, "", *short_table(reach), "", END + tail]),
         guide: "\n".join([before + SYNTHETIC_START, *synthetic_table.short(synthetic or []), SYNTHETIC_END + after]),
-        HERE / "README.md": page(reach, aa, rules, peers, synthetic, speed, labels),
+        HERE / "README.md": page(reach, aa, rules, peers, foreign, synthetic, speed, labels),
     }
     stale = [p for p, new in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != new]
     if check and stale:

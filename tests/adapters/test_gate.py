@@ -40,6 +40,17 @@ def test_thresholds_are_quantiles_of_the_training_queries_left_out_one_by_one():
     np.testing.assert_allclose([gate.low, gate.high], np.quantile(near, [0.01, 0.1]), atol=1e-5)
 
 
+def test_equal_shares_put_the_ramp_below_all_training_queries():
+    queries = directions(150, 0)
+    cosines = queries @ queries.T
+    np.fill_diagonal(cosines, -2)
+    near = np.sort(cosines, axis=1)[:, -3:].mean(axis=1)
+    gate = Gate.fit(queries, closed=0, opened=0)
+    width = (np.median(near) - near.min()) / 4
+    np.testing.assert_allclose([gate.low, gate.high], [near.min() - width, near.min()], atol=1e-5)
+    assert gate.weights(directions(20, 3, seed=3)).max() == 0
+
+
 def test_a_foreign_query_gets_the_frozen_encoder_and_an_own_one_the_adapter():
     adapter = fitted()
     gated = adapter.gated(Gate.fit(directions(60, 0)))

@@ -68,7 +68,8 @@ class Gate:
             examples: (n, d), at least two.
             neighbours: How many nearest are averaged, at most n - 1.
             closed: The share of the examples which, had they been left out, would be given weight 0.
-            opened: The share which would be given less than 1.
+            opened: The share which would be given less than 1. Where both are the same the ramp ends at that cosine,
+                and begins below, by a quarter of the way from there to the median.
             seed: For the draw of those that are kept, where there are more than 2048, and of a start for the
                 principal directions.
 
@@ -88,7 +89,10 @@ class Gate:
         count = min(neighbours, len(rows) - 1)
         directions = _principal(rows, random) if rows.shape[1] > _MOST_DIRECTIONS else None
         kept = rows if directions is None else rows @ directions
-        low, high = (float(value) for value in np.quantile(_near(kept, kept, count, itself=True), [closed, opened]))
+        near = _near(kept, kept, count, itself=True)
+        low, high, middle = (float(value) for value in np.quantile(near, [closed, opened, 0.5]))
+        if closed == opened:
+            low = high - abs(middle - high) / 4
         return cls(kept, min(low, high - _NARROWEST), high, count, directions)
 
     @property
