@@ -70,7 +70,7 @@ def toy():
 
 @pytest.fixture(scope="session")
 def quick() -> TuneConfig:
-    return TuneConfig(pulls=(1.0, 0.1, 0.01), folds=3, max_steps=15, search_steps=15)
+    return TuneConfig(side="query", pulls=(1.0, 0.1, 0.01), folds=3, max_steps=15, search_steps=15)
 
 
 @pytest.fixture(scope="session")

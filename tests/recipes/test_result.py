@@ -68,7 +68,7 @@ def test_an_adapter_saved_alone_brings_record_and_card(shipped, tmp_path):
 @pytest.fixture(scope="module")
 def gated(learnable):
     """As effort="fast" gives it: within principal directions, and with a gate."""
-    config = TuneConfig(pulls=(1.0, 0.1, 0.01), folds=3, rank=8, max_steps=15, gate="yes")
+    config = TuneConfig(side="query", pulls=(1.0, 0.1, 0.01), folds=3, rank=8, max_steps=15, gate="yes")
     return tune(learnable.data, learnable.encoder, effort=config)
 
 

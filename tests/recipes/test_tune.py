@@ -302,7 +302,7 @@ def test_any_metric_may_decide(metric, learnable, quick):
         ({"split": "by-author"}, ConfigError, "The split method 'by-author' is unknown"),
         ({"side": "document"}, ConfigError, "side must be 'query', 'both' or 'auto', got 'document'"),
         ({"effort": "heroic"}, ConfigError, "effort must be one of fast, normal, thorough, got 'heroic'"),
-        ({"effort": TuneConfig(), "side": "both"}, ConfigError, "side is 'both' and TuneConfig.side is 'query'"),
+        ({"effort": TuneConfig(), "side": "both"}, ConfigError, "side is 'both' and TuneConfig.side is 'auto'"),
         ({"split": "given"}, SplitError, "toy has no split of its own"),
     ],
 )

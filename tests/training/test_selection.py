@@ -8,7 +8,7 @@ from embertune.training.config import TuneConfig
 from embertune.training.pool import Pool
 from embertune.training.selection import choose
 
-CONFIG = TuneConfig(folds=2, pulls=(1.0, 0.1, 0.01), temperatures=(0.05,))
+CONFIG = TuneConfig(side="query", folds=2, pulls=(1.0, 0.1, 0.01), temperatures=(0.05,))
 
 
 def pool_of(n=80, d=16, noise=0.3, seed=0):
@@ -48,7 +48,7 @@ def test_learns_where_there_is_something_to_learn():
 def test_weights_are_those_of_the_formula_and_the_map_is_the_mean_so_weighted():
     pool, folds = pool_of(noise=2), quarters(80)
     config = TuneConfig(
-        folds=4, pulls=(0.3, 0.1, 0.03), temperatures=(0.05, 0.1), max_steps=40, search_steps=40
+        side="query", folds=4, pulls=(0.3, 0.1, 0.03), temperatures=(0.05, 0.1), max_steps=40, search_steps=40
     )  # fmt: skip
     choice = choose(pool, folds, config, seed=0)
 
@@ -65,7 +65,8 @@ def test_weights_are_those_of_the_formula_and_the_map_is_the_mean_so_weighted():
     errors = behind.std(axis=1, ddof=1) / np.sqrt(80)
     trailing = behind.mean(axis=1) / np.where(errors > 0, errors, 1)
     weights = np.exp(-((trailing / 2) ** 2) / 2)
-    assert weights.min() > 0.01  # nothing is dropped on the way
+    assert weights[1:].min() > 0.1 > weights[0]  # nothing is dropped on the way, and no adapter does not count
+    weights[0] = 0
     weights /= weights.sum()
     np.testing.assert_allclose([one.dev for one in choice.candidates], scores.mean(axis=1), atol=1e-12)
     np.testing.assert_allclose([one.weight for one in choice.candidates], weights, atol=1e-12)
@@ -118,7 +119,7 @@ def test_strengths_that_fall_clearly_behind_are_not_fitted_further(monkeypatch):
     monkeypatch.setattr(
         LinearAdapter, "fit_path", lambda self, *args, **kw: fitted.append(len(args[1])) or fit_path(self, *args, **kw)
     )
-    config = TuneConfig(folds=4, pulls=(1.0, 1e-4), temperatures=(0.1,))
+    config = TuneConfig(side="query", folds=4, pulls=(1.0, 1e-4), temperatures=(0.1,))
     choice = choose(pool, quarters(200), config, seed=0)
     assert fitted == [2, 2, 1, 1, 1]
     strong, weak = choice.candidates[1:]
@@ -158,8 +159,9 @@ def test_the_curve_runs_from_the_identity_through_every_strength_that_counts():
     choice = choose(pool_of(), halves(80), CONFIG, seed=0)
     assert choice.curve[0] == {"step": 0, "loss": None, "dev": choice.candidates[0].dev}
     read = [point["dev"] for point in choice.curve if point["dev"] is not None]
-    last = max(at for at, candidate in enumerate(choice.candidates) if candidate.weight)
-    assert read == [candidate.dev for candidate in choice.candidates[: last + 1]]
+    counted = [at for at, candidate in enumerate(choice.candidates) if at and candidate.weight]
+    along = choice.candidates[counted[0] : counted[-1] + 1]
+    assert read == [candidate.dev for candidate in (choice.candidates[0], *along)]
     assert [point["step"] for point in choice.curve] == list(range(len(choice.curve)))
 
 
@@ -216,7 +218,7 @@ def test_auto_that_leaves_documents_be_is_the_choice_of_the_query_side():
 
 @pytest.mark.parametrize(("gate", "is_gated"), [("yes", True), ("no", False)])
 def test_a_gate_as_it_was_asked_for(gate, is_gated):
-    config = TuneConfig(folds=4, pulls=(0.1, 0.01), gate=gate)
+    config = TuneConfig(side="query", folds=4, pulls=(0.1, 0.01), gate=gate)
     adapter = choose(pool_of(), quarters(80), config, seed=0).adapter
     assert (adapter.gate is not None) == is_gated
 
@@ -243,7 +245,7 @@ def test_a_gate_is_taken_where_own_queries_keep_their_gain_by_it():
     queries = documents[:200].copy()
     queries[:, 0] += 0.8
     pool = Pool(normalize(queries), documents, judgments_of({f"q{i}": {f"d{i}": 1} for i in range(200)}, 200))
-    choice = choose(pool, quarters(200), TuneConfig(folds=4, pulls=(0.1, 0.01)), seed=0)
+    choice = choose(pool, quarters(200), TuneConfig(side="query", folds=4, pulls=(0.1, 0.01)), seed=0)
     assert choice.reasons[-1].startswith("Queries unlike the training queries get the frozen encoder back: on dev, own")
     others = rng.normal(size=(20, 16)).astype(np.float32)
     others[:, 0] = -1
@@ -260,7 +262,7 @@ def test_there_is_no_gate_where_it_would_cost_what_was_gained():
     queries = normalize((documents[:200] @ rotation).astype(np.float32))
     pool = Pool(queries, normalize(documents), judgments_of({f"q{i}": {f"d{i}": 1} for i in range(200)}, 200))
     folds = [(np.arange(100), np.arange(100, 200)), (np.arange(100, 200), np.arange(100))]
-    choice = choose(pool, folds, TuneConfig(folds=2, pulls=(0.1, 0.01)), seed=0)
+    choice = choose(pool, folds, TuneConfig(side="query", folds=2, pulls=(0.1, 0.01)), seed=0)
     assert choice.adapter.changes("query")
     assert choice.adapter.gate is None
     assert choice.reasons[-1].startswith("There is no gate for queries unlike the training queries: on dev, ")
@@ -270,5 +272,5 @@ def test_perfect_labels_are_not_called_random_where_folds_hold_one_query():
     pool = pool_of(20, 32)
     answers = Pool(pool.documents[:20], pool.documents, pool.judgments)
     folds = [(np.delete(np.arange(20), at), np.array([at])) for at in range(20)]
-    choice = choose(answers, folds, TuneConfig(folds=20, pulls=(1.0,)), seed=0)
+    choice = choose(answers, folds, TuneConfig(side="query", folds=20, pulls=(1.0,)), seed=0)
     assert not choice.note

@@ -6,6 +6,7 @@ import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -270,7 +271,7 @@ class Adapter(ABC):
     @classmethod
     def param_names(cls) -> list[str]:
         """Give the names of the constructor's arguments."""
-        return list(inspect.signature(cls).parameters)
+        return list(_signature(cls))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Give the constructor's arguments, as scikit-learn expects."""
@@ -302,6 +303,12 @@ class Adapter(ABC):
 
     def _not_fitted(self) -> NotFittedError:
         return NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit(queries, documents) first.")
+
+
+@cache
+def _signature(cls: type[Adapter]) -> tuple[str, ...]:
+    # Reading a signature takes a millisecond, as long as a step of a fit.
+    return tuple(inspect.signature(cls).parameters)
 
 
 ADAPTER_TYPES: dict[str, type[Adapter]] = {}

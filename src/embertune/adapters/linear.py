@@ -220,7 +220,12 @@ class LinearAdapter(Adapter):
         return principal_directions(training.queries, training.documents, self.rank)
 
     def fit_path(
-        self, training: TrainingPairs, pulls: Sequence[float], *, basis: Vectors | None = None
+        self,
+        training: TrainingPairs,
+        pulls: Sequence[float],
+        *,
+        basis: Vectors | None = None,
+        start: LinearAdapter | None = None,
     ) -> Iterator[LinearAdapter]:
         """Fit one adapter per pull, strongest first, each started from the one before.
 
@@ -228,6 +233,8 @@ class LinearAdapter(Adapter):
             training: What `check_pairs` gave.
             pulls: The strengths, falling.
             basis: Orthonormal columns (d, r) to learn within, where `rank` should not choose them anew.
+            start: What the first is started from, such as one with the same maps in fewer directions; None: the
+                identity.
 
         Yields:
             A fitted copy per pull; its arrays are its own.
@@ -235,8 +242,9 @@ class LinearAdapter(Adapter):
         self._check(pulls)
         basis = self._basis(training) if basis is None else basis
         objective = self._objective(training, basis)
-        point = np.zeros(int(np.prod(objective.shape)), dtype=np.float32)
-        extra = np.zeros_like(point)
+        zero = np.zeros(int(np.prod(objective.shape)), dtype=np.float32)
+        # The map that shared-then-query adds for queries alone is learned anew.
+        point, extra = zero if start is None else objective.flat(start.document_coef_, start.coef_), zero
         for pull in pulls:
             minimum = self._minimize(objective, point, pull)
             point, losses = minimum.x, minimum.losses

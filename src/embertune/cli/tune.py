@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from embertune.cli.console import Console, emit
 from embertune.cli.families import family_options, make_adapter, take_named
@@ -25,7 +24,7 @@ __all__ = ["command"]
     help="by-query: new queries on known documents; by-document: documents never seen; given: the data's own. "
     "Default: given where the data has one, else by-query.",
 )  # fmt: skip
-@click.option("--side", type=click.Choice(["query", "both", "auto"]), default="query", show_default=True,
+@click.option("--side", type=click.Choice(["query", "both", "auto"]), show_default="auto; query with --effort fast",
               help="Adapt queries alone (stored vectors stay), stored documents too, or these if it pays.")  # fmt: skip
 @click.option(
     "--adapter", metavar="TYPE",
@@ -70,8 +69,6 @@ def command(
         raise ConfigError("--foreign-columns was given without foreign data. Name it, too: --foreign DATA")
     named, passages = take_named(options)
     family = make_adapter(adapter, settings, named)
-    if family is not None and click.get_current_context().get_parameter_source("side") is ParameterSource.DEFAULT:
-        options["side"] = None
     other = _foreign_encoder(foreign_encoder, options["encoder_name"])
     encoder = make_encoder(options)
     dataset = read_dataset(data, columns, console.progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -146,15 +146,14 @@ class Dataset(FromChunks, FromPrompt, FromUse):
                 f"{len(unknown)} of {len(wanted)} ids are not queries of {self.name} (such as {examples(unknown)}). "
                 "Expected keys of dataset.queries."
             )
-        return Dataset(
-            corpus=self.corpus,
-            queries={query_id: text for query_id, text in self.queries.items() if query_id in wanted},
-            qrels={query_id: grades for query_id, grades in self.qrels.items() if query_id in wanted},
-            name=self.name,
-            parts={query_id: part for query_id, part in self.parts.items() if query_id in wanted},
-            notes=self.notes,
-            synthetic={query_id: origin for query_id, origin in self.synthetic.items() if query_id in wanted},
-        )
+        # What was checked as a whole need not be checked in part: with ten folds of 5000 documents that took .4 s.
+        part = object.__new__(Dataset)
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name in ("queries", "qrels", "parts", "synthetic"):
+                value = ReadOnlyDict({query_id: kept for query_id, kept in value.items() if query_id in wanted})
+            object.__setattr__(part, each.name, value)
+        return part
 
     def save(self, folder: str | Path) -> None:
         """Write a BEIR folder; see `embertune.data.beir.write_beir` for the files and what happens on a full disk.

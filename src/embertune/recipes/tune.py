@@ -77,8 +77,8 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
         encoder: An encoder, or what `load_encoder` reads.
         split: "by-query" (new queries on known documents), "by-document" (documents never seen),
             "given" (the data's own), a `Split`, or None: the given one where there is one, else by query.
-        side: "query" adapts queries alone, which is the default; "both" also maps stored documents, without embedding
-            again; "auto" does so if dev says that it pays.
+        side: "query" adapts queries alone; "both" also maps stored documents, without embedding again; "auto" does so
+            if dev says that it pays. None is "auto", and "query" with effort="fast".
         adapter: Fit this instead of linear maps: one of another family, such as `embertune.MLPAdapter()`, or your own.
         effort: "fast", "normal", "thorough", or a `TuneConfig`.
         seed: The one seed of everything random, 0 or more.

@@ -26,7 +26,7 @@ class TuneConfig:
         3
     """
 
-    side: Literal["query", "both", "auto"] = "query"
+    side: Literal["query", "both", "auto"] = "auto"
     """Which embeddings are adapted: the queries alone, or the stored documents too; "auto": these if dev says so."""
 
     adapter: Adapter | None = None
@@ -53,19 +53,19 @@ class TuneConfig:
     """The adapter that is saved is fitted within this many principal directions; None: all of space, or of more than
     512 dimensions 256 directions."""
 
-    search_rank: int | None = 128
+    search_rank: int | None = 64
     """The adapters that are compared on dev are fitted within this many, which is several times quicker."""
 
-    max_steps: int = 20
+    max_steps: int = 10
     """The most L-BFGS steps per strength, each started from the strength before."""
 
-    search_steps: int = 12
+    search_steps: int = 8
     """The most steps of the adapters that are compared on dev."""
 
     max_candidates: int = 4096
     """Each training query is compared with at most this many documents."""
 
-    folds: int = 5
+    folds: int = 4
     """Dev is read off this many folds of the training queries, unless a dev split is large enough alone."""
 
     seeds: int = 3
@@ -146,7 +146,7 @@ class TuneConfig:
 
 
 EFFORTS: dict[str, TuneConfig] = {
-    "fast": TuneConfig(folds=3, search_rank=64, search_steps=8, rank=128, max_steps=12),
+    "fast": TuneConfig(side="query", folds=3, search_steps=6, max_steps=6, seeds=1),
     "normal": TuneConfig(),
     "thorough": TuneConfig(
         folds=10,

@@ -21,7 +21,7 @@ from embertune.training.table import DevTable, standard_errors
 __all__ = ["Shares", "Trials", "behind_gates", "weigh", "weigh_gate"]
 
 # To move documents the index has to be written anew, so it must be worth it: by this many standard errors on dev.
-_DOCUMENTS_LEAD = 1.0
+_DOCUMENTS_LEAD = 1.5
 # What of their gain the own queries may give for the sake of others.
 _GATE_COST = 0.02
 # Of the training queries, and of the documents of the corpus, the share that their gate closes on and that it does not
@@ -83,7 +83,7 @@ def weigh(trials: Trials, table: DevTable, settings: Settings) -> tuple[npt.NDAr
     `weigh_offsets`), and settings by which the others lose are not counted.
 
     Moved documents have to be written to the index anew, so with side="auto" the mean map of both sides has to lead
-    that of queries alone by an error.
+    that of queries alone by more than an error.
     """
     if trials.config.side == "query":
         return table.choice(settings.of_queries()), ()

@@ -107,7 +107,8 @@ def choose(
     means, note = table.means(), table.noise()
     offsets = Offsets() if note else _offsets(trials, weights, gates, seen_share)
     final = settings_of(config, rank=rank, steps=config.max_steps, seed=seed)
-    adapter, heaviest = _fit(everything, weights, final, basis)
+    starts = _starts(everything, weights, tried, search_basis)
+    adapter, heaviest = _fit(everything, weights, final, basis, starts)
     if gates:
         adapter = behind_gates(adapter, everything.queries, pool.documents, gates, seed=seed)
     if offsets.pays:
@@ -158,19 +159,38 @@ def _offsets(
     return weigh_offsets(trials, trials.gated(maps, gates) if gates else maps, seen_share=seen_share)
 
 
+def _starts(
+    everything: TrainingPairs, weights: npt.NDArray[np.float64], tried: Settings, basis: Vectors | None
+) -> list[LinearAdapter | None]:
+    """Fit every kind of map that has weight as on the folds, down to the first strength that has."""
+    starts: list[LinearAdapter | None] = []
+    for maker, pulls in zip(tried.makers, tried.until(weights), strict=True):
+        *_, last = [None, *maker.fit_path(everything, pulls, basis=basis)] if basis is not None and pulls else [None]
+        starts.append(last)
+    return starts
+
+
 def _fit(
-    everything: TrainingPairs, weights: npt.NDArray[np.float64], settings: Settings, basis: Vectors | None
+    everything: TrainingPairs,
+    weights: npt.NDArray[np.float64],
+    settings: Settings,
+    basis: Vectors | None,
+    starts: Sequence[LinearAdapter | None],
 ) -> tuple[Adapter, list[LinearAdapter]]:
-    """Fit every setting that has weight on the whole pool; give the mean of the maps, and the path that weighs most."""
+    """Fit every setting that has weight on the whole pool; give the mean of the maps, and the path that weighs most.
+
+    Fits in all of space take most of the time, so they start where those in fewer directions ended.
+    """
+    spans = settings.spans(weights)
     paths = [
-        list(maker.fit_path(everything, pulls, basis=basis)) if pulls else []
-        for maker, pulls in zip(settings.makers, settings.still(weights), strict=True)
+        list(maker.fit_path(everything, settings.pulls[span], basis=basis, start=start))
+        for maker, span, start in zip(settings.makers, spans, starts, strict=True)
     ]
     fitted = [adapter for path in paths for adapter in path]
     if not fitted:
         return IdentityAdapter(), []
     counted = settings.by_kind(weights)
-    shares = [share for path, row in zip(paths, counted, strict=True) for share in row[: len(path)]]
+    shares = [share for row, span in zip(counted, spans, strict=True) for share in row[span]]
     return LinearAdapter.mean_of(fitted, shares), paths[int(counted.sum(axis=1).argmax())]
 
 
@@ -189,7 +209,7 @@ def _of_heaviest(
 ) -> npt.NDArray[np.float64]:
     """Give the dev scores along the pulls of the kind of map that weighs most."""
     kind = int(settings.by_kind(weights).sum(axis=1).argmax())
-    return np.asarray(settings.by_kind(means)[kind])
+    return np.asarray(settings.by_kind(means)[kind, settings.spans(weights)[kind]])
 
 
 def _curve(

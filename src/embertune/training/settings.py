@@ -44,9 +44,18 @@ class Settings:
         changes = [maker.changes("document") for maker in self.makers]
         return np.concatenate([[True], ~np.repeat(changes, len(self.pulls))])
 
+    def spans(self, weights: npt.NDArray[np.float64]) -> list[slice]:
+        """Give which strengths of each kind have weight, from the first to the last; empty where none has."""
+        found = [np.flatnonzero(kind) for kind in self.by_kind(weights)]
+        return [slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 0) for at in found]
+
+    def until(self, weights: npt.NDArray[np.float64]) -> list[tuple[float, ...]]:
+        """Give the strengths of each kind down to the first that has weight; none where none has."""
+        return [self.pulls[: span.start + 1] if span.stop else () for span in self.spans(weights)]
+
     def still(self, weights: npt.NDArray[np.float64]) -> list[tuple[float, ...]]:
-        """Give the strengths per kind, up to the last one that has weight."""
-        return [self.pulls[: int(np.flatnonzero(kind).max(initial=-1)) + 1] for kind in self.by_kind(weights)]
+        """Give the strengths of each kind down to the last that has weight."""
+        return [self.pulls[: span.stop] for span in self.spans(weights)]
 
     def params(self) -> list[dict[str, Any]]:
         """Name every row by what tells it from the others."""

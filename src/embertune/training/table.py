@@ -20,7 +20,7 @@ __all__ = ["TOLERATED_LOSS", "DevTable", "is_harmless", "standard_errors", "weig
 # loses less at worst.
 _WIDTH = 2.0
 # A setting of less than this share of the best one's weight is neither fitted further nor counted.
-_NEGLIGIBLE = 0.01
+_NEGLIGIBLE = 0.1
 # What is learned from random labels is no better on dev than random answers are, but for chance: 2.5 errors.
 _ABOVE_CHANCE = 2.5
 

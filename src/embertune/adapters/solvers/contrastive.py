@@ -98,6 +98,13 @@ class InfoNCE:
             found["query"] = found["query"] + self.start
         return found
 
+    def flat(self, document: Vectors, query: Vectors) -> npt.NDArray[np.float32]:
+        """Give the parameters whose maps are nearest to some W of documents and of queries (d, d)."""
+        by_side = {"query": query, "document": document}
+        sides = ("document",) if self.shared else self.sides
+        inner = [by_side[side] if self.basis is None else self.basis.T @ by_side[side] @ self.basis for side in sides]
+        return np.concatenate([np.diag(each) if self.diagonal else each.ravel() for each in inner])
+
     def value_and_gradient(self, flat: npt.NDArray[np.float32], pull: float) -> tuple[float, npt.NDArray[np.float32]]:
         """Give the objective and its gradient.
 
