@@ -44,8 +44,8 @@ class ExtractiveGenerator:
       Open Domain Question Answering); the chunk keeps it, as documents are embedded as they are.
     * "title", "heading": the title of a chunk, and its last part where it is a path of headings; once each.
 
-    Titles and headings come where there are some, the other styles in turn, so that one query is one of keywords. What neighbours of one source share through
-    their overlap answers the query too.
+    Titles and headings come where there are some, the other styles in turn, so that one query is one of keywords. What
+    neighbours of one source share through their overlap answers the query too.
 
     Args:
         styles: Which of `STYLES`.
