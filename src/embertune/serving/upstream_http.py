@@ -75,6 +75,7 @@ class HttpUpstream:
         if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
             raise ConfigError(f"{scrub(base)!r} is no address. Expected such as --api-base http://localhost:8080/v1")
         self._url, self.slots, self._timeout = f"{base.rstrip('/')}/embeddings", slots, timeout
+        self._proxy = _proxy_for(base)
         self._dimensions = dimensions
         self._key = os.environ.get("OPENAI_API_KEY", "").strip()
         if not self._key and base == _OPENAI:
@@ -144,7 +145,7 @@ class HttpUpstream:
     async def _exchange(self, data: bytes, most: int) -> tuple[int, Mapping[str, str], bytes]:
         session = self._opened()
         # A redirect would be followed with the key, and by GET.
-        async with session.post(self._url, data=data, allow_redirects=False) as response:
+        async with session.post(self._url, data=data, allow_redirects=False, proxy=self._proxy) as response:
             pieces, size = [], 0
             async for piece in response.content.iter_any():
                 size += len(piece)
@@ -164,7 +165,6 @@ class HttpUpstream:
                 headers=headers,
                 connector=aiohttp.TCPConnector(limit=self.slots),
                 timeout=aiohttp.ClientTimeout(total=None, connect=min(_CONNECT_SECONDS, self._timeout)),
-                trust_env=True,
             )
         return self._session
 
@@ -206,6 +206,14 @@ class HttpUpstream:
             raise ApiError(502, message, code="upstream_changed")
         if not vectors.any(axis=1).all():
             raise ApiError(502, f"{self.name} gave a vector of zeros.", code="upstream_broken")
+
+
+def _proxy_for(url: str) -> str | None:
+    """Give the proxy that the environment names for an address; aiohttp would look it up anew for every request."""
+    from urllib.request import getproxies, proxy_bypass
+
+    address = urlsplit(url)
+    return None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
 
 
 def _vector(value: Any) -> Any:
