@@ -35,7 +35,7 @@ FLOORS = (
     ("4", ("evaluation", "testing")),
     ("5", ("training", "reports")),
     ("6", ("recipes",)),
-    ("7", ("serving",)),
+    ("7", ("integrations", "serving", "ui")),
     ("8", ("cli",)),
     ("–", ("__init__", "__main__")),
 )

@@ -29,6 +29,7 @@ COMMANDS = {
     "synthesize": "Make a data set of documents that nobody asked about yet.",
     "transform": "Apply an adapter to a file of vectors.",
     "tune": "Train an adapter on your data and say whether to ship it.",
+    "ui": "Open the workbench: the whole loop in a browser.",
 }
 
 

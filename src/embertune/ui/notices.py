@@ -1,0 +1,33 @@
+"""Foreseeable mistakes as one sentence on the page, in place of a stack trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from embertune._optional import require
+from embertune.errors import EmbertuneError
+
+__all__ = ["explained"]
+
+
+def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Give an event handler whose `EmbertuneError` is shown as a notice, as text and never as markup.
+
+    Example:
+        >>> explained(lambda: 1)()
+        1
+    """
+
+    @wraps(handler)
+    def told(*values: Any) -> Any:
+        try:
+            return handler(*values)
+        except EmbertuneError as error:
+            import html
+
+            gr = require("gradio", extra="ui", purpose="The workbench")
+            raise gr.Error(html.escape(str(error)), duration=None, print_exception=False) from None
+
+    return told
