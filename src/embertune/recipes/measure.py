@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,16 @@ from embertune.reports.examples import Texts
 from embertune.training.config import TuneConfig
 from embertune.training.selection import Choice
 
-__all__ = ["METRICS", "Measured", "mean_difference", "measure", "reported_metrics"]
+__all__ = [
+    "METRICS",
+    "Measured",
+    "Rankings",
+    "Told",
+    "mean_difference",
+    "measure",
+    "read_off",
+    "reported_metrics",
+]
 
 METRICS = (
     "ndcg@10", "mrr@10", "map@100", "recall@10", "recall@100", "precision@10", "hit_rate@10", "accuracy@1",
@@ -60,6 +69,8 @@ class Measured:
         cosines: Histograms of relevant and irrelevant pairs before and after.
         opened: How often the test split was opened.
         texts: The test queries, and the rankings of those that gained and lost most.
+        judgments: Of the test queries, in their order.
+        evaluations: Of base and tuned.
     """
 
     scores: dict[str, Any]
@@ -69,6 +80,8 @@ class Measured:
     cosines: dict[str, Any]
     opened: int
     texts: Texts
+    judgments: Judgments
+    evaluations: tuple[Evaluation, Evaluation]
 
 
 def measure(
@@ -85,43 +98,94 @@ def measure(
     """
     test = holdout.open("the final comparison of the frozen encoder, the candidate and BM25")
     trials, choices, served, encoded, foreign = contest
-    ids = [query for trial in trials for query in trial.test.queries]
-    seen = {query for trial in trials for query in trial.seen}
-    qrels = {query: test.qrels[query] for query in ids}
-    judgments = Judgments.from_qrels(qrels, ids, encoded.document_ids)
     metrics, depth = reported_metrics(config.metric), depth_of(config.metric, len(encoded.documents))
     base = rank(trials, [IdentityAdapter()] * len(trials), encoded, depth)
     tuned = rank(trials, [choice.adapter for choice in choices], encoded, depth)
+    theirs = None if foreign is None else judge_foreign(foreign, served, metrics, primary=config.metric, seed=seed)
+    note = next((choice.note for choice in choices if choice.note), "")
+    told = Told(isinstance(served, IdentityAdapter), note, None if theirs is None else theirs.evidence(), others)
+    found = read_off(Rankings(trials, encoded.document_ids, base, tuned), test, config.metric, told, seed=seed)
+    scores = {
+        **found.scores,
+        "foreign": None if theirs is None else theirs.to_dict(),
+        "strength": strength_curve(contest, found.judgments, config.metric, ends=found.evaluations, theirs=theirs),
+    }
+    return replace(found, scores=scores, opened=holdout.opened)
+
+
+class Rankings(NamedTuple):
+    """How two systems rank the test queries of all trials.
+
+    Attributes:
+        trials: Who was fitted on, who is judged.
+        document_ids: What the positions of the rankings mean.
+        base: The one.
+        tuned: The other.
+    """
+
+    trials: Sequence[Trial]
+    document_ids: Sequence[str]
+    base: Ranked
+    tuned: Ranked
+
+
+class Told(NamedTuple):
+    """What the verdict is to know beside the test queries; see `Evidence` for the fields."""
+
+    identity: bool = False
+    note: str = ""
+    foreign: dict[str, Any] | None = None
+    others: tuple[float, ...] = ()
+
+
+def read_off(rankings: Rankings, test: Dataset, primary: str, told: Told, *, seed: int) -> Measured:
+    """Read everything off the rankings of an opened test split; "foreign" and "strength" are None.
+
+    Args:
+        rankings: Base and tuned.
+        test: The test queries of all trials.
+        primary: The metric that decides.
+        told: What else the verdict is to know.
+        seed: For bootstrap and randomisation.
+    """
+    trials, document_ids, base, tuned = rankings
+    ids = [query for trial in trials for query in trial.test.queries]
+    seen = {query for trial in trials for query in trial.seen}
+    qrels = {query: test.qrels[query] for query in ids}
+    judgments = Judgments.from_qrels(qrels, ids, document_ids)
+    metrics, depth = reported_metrics(primary), depth_of(primary, len(document_ids))
     before, after = (
-        evaluate(qrels, Run(name, tuple(ids), encoded.document_ids, ranked.positions, ranked.scores), metrics)
+        evaluate(qrels, Run(name, tuple(ids), tuple(document_ids), ranked.positions, ranked.scores), metrics)
         for name, ranked in (("base", base), ("tuned", tuned))
     )
     groups = {"seen": [q for q in ids if q in seen], "unseen": [q for q in ids if q not in seen]}
-    duel = compare_two(before, after, groups=groups, seed=seed, primary=config.metric)
-    theirs = None if foreign is None else judge_foreign(foreign, served, metrics, primary=config.metric, seed=seed)
+    duel = compare_two(before, after, groups=groups, seed=seed, primary=primary)
     evidence = replace(
-        _evidence(duel, after.scores[config.metric] - before.scores[config.metric]),
-        identity=isinstance(served, IdentityAdapter),
-        note=next((choice.note for choice in choices if choice.note), ""),
-        headroom=headroom(judgments, base.positions, config.metric).to_dict(),
-        seeds=(duel.overall.delta[config.metric].mean, *others),
-        foreign={} if theirs is None else theirs.evidence(),
+        _evidence(duel, after.scores[primary] - before.scores[primary]),
+        identity=told.identity,
+        note=told.note,
+        headroom=headroom(judgments, base.positions, primary).to_dict(),
+        seeds=(duel.overall.delta[primary].mean, *told.others),
+        foreign=told.foreign or {},
         synthetic=count_generators(test.synthetic, ids),
     )
-    rows, told = _query_rows(before, after, config.metric, seen), duel.to_dict()
+    rows, said = _query_rows(before, after, primary, seen), duel.to_dict()
+    bm25 = evaluate(qrels, bm25_run(test.corpus, test.queries, top_k=depth), metrics)
     return Measured(
         scores={
-            **{key: told[key] for key in ("base", "tuned", "delta", "groups")},
-            "baselines": {"bm25": evaluate(qrels, bm25_run(test.corpus, test.queries, top_k=depth), metrics).means},
-            "foreign": None if theirs is None else theirs.to_dict(),
-            "strength": strength_curve(contest, judgments, config.metric, ends=(before, after), theirs=theirs),
+            **{key: said[key] for key in ("base", "tuned", "delta", "groups")},
+            "baselines": {"bm25": bm25.means},
+            "foreign": None,
+            "strength": None,
         },
         verdict=decide(evidence),
         queries=rows,
         seeds=evidence.seeds,
         cosines=_cosines(base, tuned, judgments, trials, seed),
-        opened=holdout.opened,
-        texts=Texts({query: test.queries[query] for query in ids}, _examples(rows, encoded, test, base, tuned)),
+        opened=0,
+        texts=Texts({query: test.queries[query] for query in ids}, _examples(rows, document_ids, test, base, tuned)),
+        judgments=judgments,
+        evaluations=(before, after),
     )
 
 
@@ -190,7 +254,7 @@ def _cosines(base: Ranked, tuned: Ranked, judgments: Judgments, trials: Sequence
 
 
 def _examples(
-    rows: Sequence[Mapping[str, Any]], encoded: Encoded, test: Dataset, base: Ranked, tuned: Ranked
+    rows: Sequence[Mapping[str, Any]], document_ids: Sequence[str], test: Dataset, base: Ranked, tuned: Ranked
 ) -> tuple[dict[str, Any], ...]:
     """Take the rankings of the ten queries that gained most and the ten that lost most."""
     gains = np.array([row["tuned"] - row["base"] for row in rows])
@@ -199,7 +263,7 @@ def _examples(
 
     def ranking(ranked: Ranked, at: int) -> list[tuple[str, float, bool, str]]:
         grades = test.qrels[rows[at]["id"]]
-        ids = [encoded.document_ids[position] for position in ranked.positions[at, :_SHOWN]]
+        ids = [document_ids[position] for position in ranked.positions[at, :_SHOWN]]
         return [
             (document, float(score), grades.get(document, 0) > 0, test.corpus[document].content)
             for document, score in zip(ids, ranked.scores[at], strict=False)

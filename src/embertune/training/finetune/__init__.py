@@ -1,0 +1,1 @@
+"""Fine-tuning of whole models: the loop around sentence-transformers' trainer."""

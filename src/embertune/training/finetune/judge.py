@@ -1,0 +1,103 @@
+"""What dev says of a model while it is trained: the project's own judge, and triplet accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from embertune.core.search import top_k
+from embertune.core.vectors import Vectors, normalize
+from embertune.data.dataset import Dataset
+from embertune.evaluation.evaluate import evaluate_positions
+from embertune.evaluation.judgments import Judgments
+from embertune.evaluation.metrics import parse_metric
+from embertune.training.finetune.rows import Negatives
+
+__all__ = ["DevJudge"]
+
+_DEPTH = 100
+
+
+@dataclass(frozen=True)
+class DevJudge:
+    """The queries of dev and the documents that they are judged among.
+
+    Attributes:
+        queries: Texts of the n queries.
+        documents: Texts of the m documents.
+        judgments: Which of them are relevant.
+        triplets: (t, 3) positions of a query, one of its positives and a mined negative.
+        metrics: What is measured, "accuracy" (of the triplets) among it; the first decides.
+    """
+
+    queries: tuple[str, ...]
+    documents: tuple[str, ...]
+    judgments: Judgments
+    triplets: tuple[tuple[int, int, int], ...]
+    metrics: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        dev: Dataset,
+        base: tuple[Vectors, Vectors],
+        negatives: Negatives,
+        metrics: Sequence[str],
+        *,
+        max_documents: int,
+    ) -> DevJudge:
+        """Choose the documents, and put together what is measured.
+
+        Args:
+            dev: Queries with judgements.
+            base: Vectors of its queries and of its corpus under the model as it was.
+            negatives: Mined for dev; accuracy is measured on them.
+            metrics: Names.
+            max_documents: Of a larger corpus the relevant documents are kept, then what ranks highest for any query.
+        """
+        ids = list(dev.corpus)
+        rows = _rows(dev, base, ids, max_documents)
+        kept = [ids[row] for row in rows]
+        judgments = Judgments.from_qrels(dev.qrels, list(dev.queries), kept)
+        texts = tuple(dev.corpus[document].content for document in kept)
+        place = {text: at for at, text in enumerate(texts)}
+        triplets = tuple(
+            (query, int(positive), place[text])
+            for query, positive in judgments.pairs.tolist()
+            for text in negatives.get(list(dev.queries.values())[query], ())
+            if text in place
+        )
+        names = tuple(name for name in metrics if name != "accuracy" or triplets) or ("ndcg@10",)
+        return cls(tuple(dev.queries.values()), texts, judgments, triplets, names)
+
+    def score(self, queries: Vectors, documents: Vectors) -> dict[str, float]:
+        """Judge a model by its vectors of `queries` (n, d) and `documents` (m, d): metric -> mean."""
+        left, right = normalize(queries), normalize(documents)
+        ranking = [name for name in self.metrics if name != "accuracy"]
+        found: Mapping[str, float] = {}
+        if ranking:
+            depth = max(_DEPTH, *(parse_metric(name).k or len(right) for name in ranking))
+            positions, _ = top_k(left, right, depth)
+            scores = evaluate_positions(self.judgments, positions, ranking)
+            found = {name: float(values.mean()) for name, values in scores.items()}
+        return {name: self._accuracy(left, right) if name == "accuracy" else found[name] for name in self.metrics}
+
+    def _accuracy(self, queries: Vectors, documents: Vectors) -> float:
+        query, positive, negative = np.array(self.triplets, dtype=np.intp).T
+        ahead = np.einsum("ij,ij->i", queries[query], documents[positive] - documents[negative])
+        return float((ahead > 0).mean())
+
+
+def _rows(dev: Dataset, base: tuple[Vectors, Vectors], ids: Sequence[str], most: int) -> list[int]:
+    if len(ids) <= most:
+        return list(range(len(ids)))
+    relevant = {document for query in dev.queries for document in dev.positives(query)}
+    chosen = {row: None for row, document in enumerate(ids) if document in relevant}
+    positions, _ = top_k(base[0], base[1], min(_DEPTH, len(ids)))
+    for row in positions.T.ravel().tolist():  # the first of every query, then the second of every query …
+        if len(chosen) >= most:
+            break
+        chosen.setdefault(row, None)
+    return sorted(chosen)

@@ -1,0 +1,239 @@
+"""What is put into sentence-transformers' trainer: its arguments, the judge, checkpoints, and a look at every loss.
+
+The classes derive from those of torch's packages, so they are made in a function, where these are there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from embertune._optional import require
+from embertune.core.progress import Progress
+from embertune.training.finetune.config import FinetuneConfig
+from embertune.training.finetune.faults import not_a_number
+from embertune.training.finetune.judge import DevJudge
+from embertune.training.finetune.models import frozen_modules, trainable
+from embertune.training.finetune.rows import TrainingRows
+
+__all__ = ["BEST", "WEIGHTS", "Parts", "make_parts", "read_weights"]
+
+BEST = "best.safetensors"
+WEIGHTS = "trained.safetensors"
+
+# An interruption costs this much at most; writing weights and moments of a model of 100 million takes a second or two.
+_SAVE_SECONDS = 120.0
+_LOGGED = 500
+_ENCODED = 64
+_PURPOSE = "Fine-tuning"
+
+
+class Parts(NamedTuple):
+    """What the trainer is put together from."""
+
+    trainer: Any
+    arguments: Callable[[Any, int, int], Any]
+    evaluator: Any
+    callbacks: list[Any]
+
+
+def make_parts(config: FinetuneConfig, judge: DevJudge, rows: TrainingRows, folder: Path, progress: Progress) -> Parts:
+    """Make the parts of a training.
+
+    Args:
+        config: Settings.
+        judge: Dev.
+        rows: What is learned; their ids are named if a loss is no number.
+        folder: For checkpoints.
+        progress: Told of steps.
+    """
+    return Parts(
+        _trainer_class(config, rows),
+        lambda model, batch_size, accumulation: _arguments(config, model, rows, folder, batch_size, accumulation),
+        _evaluator(judge),
+        [_callback(config, judge.metrics[0], folder, progress)],
+    )
+
+
+def read_weights(path: Path) -> tuple[Mapping[str, Any], int]:
+    """Read weights by name, and the step that they are of."""
+    safetensors = require("safetensors", extra="finetune", purpose=_PURPOSE)
+    torch_format = require("safetensors.torch", extra="finetune", purpose=_PURPOSE)
+    with safetensors.safe_open(path, framework="np") as file:
+        step = int(file.metadata()["step"])
+    return torch_format.load_file(path), step
+
+
+def _write_weights(model: Any, path: Path, step: int) -> None:
+    """Write the trained weights; what stood there before stays until they lie complete beside it."""
+    torch_format = require("safetensors.torch", extra="finetune", purpose=_PURPOSE)
+    tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in trainable(model).items()}
+    beside = path.with_name(f".{path.name}")
+    torch_format.save_file(tensors, beside, metadata={"step": str(step)})
+    os.replace(beside, path)
+
+
+def _arguments(
+    config: FinetuneConfig, model: Any, rows: TrainingRows, folder: Path, batch_size: int, accumulation: int
+) -> Any:
+    library = require("sentence_transformers", extra="finetune", purpose=_PURPOSE)
+    steps = max(1, round(config.num_epochs * len(rows) / (batch_size * accumulation)))
+    precision = _precision(config.precision)
+    every = config.evaluation.eval_steps
+    return library.SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=config.num_epochs,
+        per_device_train_batch_size=batch_size,
+        gradient_accumulation_steps=accumulation,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        # A share below 1; transformers 5 takes it here and has no warmup_ratio.
+        warmup_steps=config.warmup_ratio,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        seed=config.seed,
+        data_seed=config.seed,
+        # A document that answers two queries of a batch would be both right and wrong for each.
+        batch_sampler="no_duplicates" if config.in_batch else "batch_sampler",
+        prompts=_by_column(rows, *_prompts(model)),
+        router_mapping=_by_column(rows, "query", "document") if _has_routes(model) else {},
+        eval_strategy="epoch" if every is None else "steps",
+        eval_steps=every,
+        save_strategy="no" if config.save_steps is None else "steps",
+        save_steps=config.save_steps or 500,
+        save_total_limit=2,
+        logging_steps=max(1, steps // _LOGGED),
+        logging_nan_inf_filter=False,
+        report_to=list(config.tracking) or "none",
+        disable_tqdm=True,
+        dataloader_pin_memory=precision != "fp32",
+    )
+
+
+def _precision(named: str) -> str:
+    if named != "auto":
+        return named
+    torch = require("torch", extra="finetune", purpose=_PURPOSE)
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def _has_routes(model: Any) -> bool:
+    modules = require("sentence_transformers.sentence_transformer.modules", extra="finetune", purpose=_PURPOSE)
+    return any(isinstance(each, modules.Router) for each in model.children())
+
+
+def _prompts(model: Any) -> tuple[str, str]:
+    """Give the prompts of both sides as ``encode_query`` and ``encode_document`` take them."""
+    own = model.prompts
+    document = next((own[name] for name in ("document", "passage", "corpus") if own.get(name)), "")
+    return own.get("query") or "", document
+
+
+def _by_column(rows: TrainingRows, query: str, document: str) -> dict[str, str]:
+    told = {name: query if name == "query" else document for name in rows.columns}
+    return {name: value for name, value in told.items() if value}
+
+
+def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
+    library = require("sentence_transformers", extra="finetune", purpose=_PURPOSE)
+    torch = require("torch", extra="finetune", purpose=_PURPOSE)
+    first = {text: at for at, text in reversed(list(enumerate(rows.columns["query"])))}
+
+    class Trainer(library.SentenceTransformerTrainer):  # type: ignore[misc, name-defined]
+        """sentence-transformers' trainer with checkpoints of trained weights alone, and a look at every loss."""
+
+        def add_model_card_callback(self, *arguments: Any, **keywords: Any) -> None:
+            """The card is Embertune's own; sentence-transformers' would read all rows for examples."""
+
+        def get_data_collator(self, *arguments: Any, **keywords: Any) -> Any:
+            collate = super().get_data_collator(*arguments, **keywords)
+            plain = type(collate).__call__
+
+            class Collator(type(collate)):  # type: ignore[misc]
+                def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+                    batch: dict[str, Any] = plain(self, features)
+                    batch["rows_of_batch"] = torch.tensor([first[row["query"]] for row in features])
+                    return batch
+
+            collate.__class__ = Collator
+            return collate
+
+        def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **keywords: Any) -> Any:
+            chosen = inputs.pop("rows_of_batch").tolist()
+            for module in frozen_modules(self.model):
+                module.eval()
+            found = super().compute_loss(model, inputs, *arguments, **keywords)
+            loss = found[0] if isinstance(found, tuple) else found
+            if not torch.isfinite(loss).all():
+                labels = inputs.get("label")
+                raise not_a_number(
+                    float(loss),
+                    self.state.global_step + 1,
+                    [rows.query_ids[at] for at in chosen],
+                    labels_finite=labels is None or bool(torch.isfinite(labels).all()),
+                    weights_finite=all(bool(torch.isfinite(each).all()) for each in self.model.parameters()),
+                    config=config,
+                )
+            return found
+
+        def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+            target = Path(output_dir or self.args.output_dir)
+            target.mkdir(parents=True, exist_ok=True)
+            _write_weights(self.model, target / WEIGHTS, self.state.global_step)
+
+        def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+            tensors, _ = read_weights(Path(checkpoint_path) / WEIGHTS)
+            with torch.no_grad():
+                for name, parameter in trainable(self.model).items():
+                    parameter.copy_(tensors[name])
+
+    return Trainer
+
+
+def _evaluator(judge: DevJudge) -> Any:
+    base = require("sentence_transformers.base.evaluation", extra="finetune", purpose=_PURPOSE)
+
+    class Evaluator(base.BaseEvaluator):  # type: ignore[misc, name-defined]
+        """The project's own judge, on dev."""
+
+        def __call__(self, model: Any, *arguments: Any, **keywords: Any) -> dict[str, float]:
+            queries = model.encode_query(list(judge.queries), batch_size=_ENCODED, show_progress_bar=False)
+            documents = model.encode_document(list(judge.documents), batch_size=_ENCODED, show_progress_bar=False)
+            return {f"dev_{name}": value for name, value in judge.score(queries, documents).items()}
+
+    return Evaluator()
+
+
+def _callback(config: FinetuneConfig, metric: str, folder: Path, progress: Progress) -> Any:
+    transformers = require("transformers", extra="finetune", purpose=_PURPOSE)
+    key, patience = f"eval_dev_{metric}", config.evaluation.early_stopping_patience
+
+    class Callback(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
+        """Tells of steps, keeps the best weights, stops early, and asks for checkpoints by the clock."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **keywords: Any) -> None:
+            self.saved = time.monotonic()
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **keywords: Any) -> None:
+            logged = next((entry for entry in reversed(state.log_history) if "loss" in entry), None)
+            note = f"loss {logged['loss']:.3f}" if logged else ""
+            progress("train", state.global_step, state.max_steps, note)
+            last = state.global_step >= state.max_steps
+            # By epochs the trainer judges the last step itself; by steps only if their number divides it.
+            control.should_evaluate = control.should_evaluate or (last and config.evaluation.eval_steps is not None)
+            if config.save_steps is None and not last and time.monotonic() - self.saved > _SAVE_SECONDS:
+                control.should_save, self.saved = True, time.monotonic()
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, model: Any, **keywords: Any) -> None:
+            scores = [entry[key] for entry in state.log_history if key in entry]
+            best = max(range(len(scores)), key=scores.__getitem__)  # the first of equals
+            if best == len(scores) - 1:
+                _write_weights(model, folder / BEST, state.global_step)
+            elif patience is not None and len(scores) - 1 - best >= patience:
+                control.should_training_stop = True
+            progress("judge on dev", len(scores), None, f"{metric} {scores[-1]:.3f}, best {scores[best]:.3f}")
+
+    return Callback()
