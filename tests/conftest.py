@@ -7,6 +7,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from embertune.encoders.cost import Cost
@@ -54,3 +55,61 @@ def chat_server():
     server = module.ChatServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def every_kind():
+    """Fitted adapters of 12 dimensions, of every family and form, by what is special about them."""
+    from embertune import (
+        Chain,
+        DocumentAdapter,
+        Gate,
+        IdentityAdapter,
+        LinearAdapter,
+        MLPAdapter,
+        OrthogonalAdapter,
+        TruncationAdapter,
+        WhiteningAdapter,
+    )
+
+    random = np.random.default_rng(0)
+    documents = random.normal(size=(90, 12)).astype(np.float32)
+    queries = 2 * (documents[:60, ::-1] + 0.3 * random.normal(size=(60, 12))).astype(np.float32)
+    answered = np.column_stack([np.arange(60), np.arange(60)])
+
+    def fit(adapter):
+        return adapter.fit(queries, documents, pairs=answered)
+
+    gates = {"gate": Gate.fit(queries), "documents": Gate.fit(documents)}
+    made = {
+        "identity": IdentityAdapter(),
+        "linear": fit(LinearAdapter(pull=0.01)),
+        "both sides": fit(LinearAdapter("both", pull=0.01)),
+        "low rank": fit(LinearAdapter("both", rank=4, pull=0.01)),
+        "diagonal": fit(LinearAdapter(form="diagonal", pull=0.01)),
+        "mlp": fit(MLPAdapter("both", hidden=20, learning_rate=0.01, max_epochs=3)),
+        "orthogonal": fit(OrthogonalAdapter()),
+        "truncation": fit(TruncationAdapter(5)),
+        "whitening": fit(WhiteningAdapter()),
+        "documents": fit(DocumentAdapter("mean", reach=1.0)),
+    }
+    made |= {
+        "half": made["linear"].scaled(0.5),
+        "gated": made["linear"].gated(gates["gate"]),
+        "gated half": made["both sides"].gated(**gates).scaled(0.5),
+        "half truncation": made["truncation"].scaled(0.5),
+        "half documents": made["documents"].scaled(0.5),
+        "nothing": made["mlp"].scaled(0.0),
+        "chain": fit(Chain([WhiteningAdapter(), LinearAdapter(rank=3), TruncationAdapter(5)])),
+        "query then documents": fit(Chain([LinearAdapter(pull=0.01), DocumentAdapter("mean", reach=1.0)])),
+    }
+    made["gated chain"] = made["chain"].gated(**gates).scaled(0.7)
+    return made
+
+
+@pytest.fixture(scope="session")
+def some_vectors():
+    """Embeddings that the adapters of `every_kind` know and such that they do not, of any length, and a row of zeros."""
+    random = np.random.default_rng(0)
+    known = random.normal(size=(90, 12)).astype(np.float32)
+    return np.concatenate([known[::3], 3 * random.normal(size=(20, 12)), np.zeros((1, 12))]).astype(np.float32)
