@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from embertune.cli.console import Console, emit
-from embertune.cli.options import json_option
+from embertune.cli.options import json_option, progress_option
 
 __all__ = ["command"]
 
@@ -13,6 +13,7 @@ __all__ = ["command"]
 @click.command("demo")
 @click.option("--out", "-o", default="embertune-demo", show_default=True, metavar="DIR", help="Folder for the result.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed for everything random.")
+@progress_option
 @json_option
 def command(out: str, seed: int, as_json: bool) -> None:
     """Tune on the documentation of this machine's Python: its docstrings, and questions as programmers ask them.

@@ -8,17 +8,36 @@ from typing import Any
 
 import click
 
+from embertune.cli.console import PROGRESS_FILE
 from embertune.core.paths import as_path
 from embertune.core.progress import Progress
 from embertune.data.dataset import Dataset
 from embertune.encoders.base import Encoder
 from embertune.errors import ConfigError, DataError, StorageError
 
-__all__ = ["check_out_file", "column_options", "encoder_options", "json_option", "make_encoder", "read_dataset"]
+__all__ = [
+    "check_out_file",
+    "column_options",
+    "encoder_options",
+    "json_option",
+    "make_encoder",
+    "progress_option",
+    "read_dataset",
+]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+def _keep_progress_file(context: click.Context, _: click.Parameter, path: str | None) -> None:
+    context.meta[PROGRESS_FILE] = path
+
+
+progress_option: Decorator = click.option(
+    "--progress-file", metavar="FILE", expose_value=False, callback=_keep_progress_file,
+    help="Also write progress to FILE, as one JSON object on each line.",
+)  # fmt: skip
 
 _ENCODER: list[Decorator] = [
     click.option(
@@ -48,6 +67,17 @@ def column_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--columns", multiple=True, metavar="ROLE=NAME",
         help='Where a column is not recognised: --columns "query=my question" --columns document=body.',
     )(command)  # fmt: skip
+
+
+def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --store and --out-name, which `embertune.integrations.stores.open_store` takes."""
+    for option in (
+        click.option("--out-name", metavar="NAME", help="What the place of the tuned vectors in the store is called."),
+        click.option("--store", metavar="URL", help="A vector database: postgresql://…?table=T, chroma:DIR#NAME, "
+                     "qdrant:DIR#NAME, lancedb:DIR#NAME, weaviate:URL#NAME, faiss:FILE."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def make_encoder(options: dict[str, Any]) -> Encoder:

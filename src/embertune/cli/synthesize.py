@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from embertune.cli.console import Console, emit
-from embertune.cli.options import json_option
+from embertune.cli.options import json_option, progress_option
 from embertune.core.paths import as_path
 from embertune.errors import StorageError
 
@@ -29,6 +29,7 @@ __all__ = ["command"]
 )
 @click.option("--overlap", type=click.IntRange(0), default=0, show_default=True,
               help="The most tokens that a chunk shares with the one before.")  # fmt: skip
+@progress_option
 @json_option
 def command(docs: str, out: str, as_json: bool, **options: Any) -> None:
     """Read DOCS (.txt, .md, .html, .pdf, .docx, .jsonl, or a folder of them) and have queries written for its chunks.

@@ -6,9 +6,18 @@ from typing import Any
 
 import click
 
+from embertune.adapters.base import Adapter
 from embertune.cli.console import Console, emit
 from embertune.cli.families import family_options, make_adapter, take_named
-from embertune.cli.options import column_options, encoder_options, json_option, make_encoder, read_dataset
+from embertune.cli.options import (
+    column_options,
+    encoder_options,
+    json_option,
+    make_encoder,
+    progress_option,
+    read_dataset,
+)
+from embertune.cli.tuning import take_tuning
 from embertune.encoders.base import Encoder
 from embertune.errors import ConfigError
 
@@ -31,7 +40,8 @@ __all__ = ["command"]
     help="Fit this family in place of searching linear maps: document, linear, mlp, orthogonal, truncation, whitening.",
 )  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
-              help="A parameter of --adapter, such as hidden=2048 or learning_rate=1e-3; repeatable.")  # fmt: skip
+              help="A setting of tuning, such as folds=10 or metric=recall@10, or a parameter of --adapter, such as "
+              "hidden=2048; repeatable.")  # fmt: skip
 @family_options
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True,
               help="How hard to search.")  # fmt: skip
@@ -42,6 +52,7 @@ __all__ = ["command"]
               help="Whose vectors --foreign has, if --encoder cannot embed it: precomputed:FILE.npz.")  # fmt: skip
 @click.option("--foreign-columns", multiple=True, metavar="ROLE=NAME", help="As --columns, of --foreign.")
 @column_options
+@progress_option
 @json_option
 def command(
     data: str,
@@ -61,6 +72,7 @@ def command(
     """
     from embertune.recipes.foreign import load_foreign
     from embertune.recipes.tune import check_output, tune
+    from embertune.training.config import TuneConfig
 
     console = Console()
     check_output(out)
@@ -68,7 +80,10 @@ def command(
     if foreign_columns and foreign is None:
         raise ConfigError("--foreign-columns was given without foreign data. Name it, too: --foreign DATA")
     named, passages = take_named(options)
+    tuning, settings = take_tuning(settings, adapter)
     family = make_adapter(adapter, settings, named)
+    if tuning:
+        options["effort"] = TuneConfig.of_effort(options["effort"], **tuning, **_side(options, family))
     other = _foreign_encoder(foreign_encoder, options["encoder_name"])
     encoder = make_encoder(options)
     dataset = read_dataset(data, columns, console.progress)
@@ -91,6 +106,12 @@ def command(
     for one, _ in work:
         console.paid(one)
     console.advise(f"\nAdapter: {folder}\nReport:  {folder / 'report.html'}")
+
+
+def _side(options: dict[str, Any], family: Adapter | None) -> dict[str, Any]:
+    """Take the side to where the other settings of tuning stand, unless the family has its own."""
+    side = None if family is not None else options.pop("side")
+    return {} if side is None else {"side": side}
 
 
 def _foreign_encoder(source: str | None, name: str | None) -> Encoder | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from embertune.adapters.artifact import check_target
 from embertune.adapters.base import Adapter
-from embertune.core.progress import Progress, silent
+from embertune.core.progress import Parts, Progress, silent
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
 from embertune.data.leakage import Leakage, find_leakage
@@ -125,11 +125,12 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
     mixed = None if away is None else away.mix(encoded, progress=progress)
     at_fit = time.perf_counter()
     known = _Known(encoded, teaching.lessons(dataset, encoded, loaded, progress=progress))
-    others = _other_seeds(dataset, split, known, config, seed, progress)
-    choices = [_choose(trial, known, plan, config, seed, progress) for trial in plan.trials]
-    final = (
-        choices[0] if len(choices) == 1 else _choose(_everything(dataset, plan), known, plan, config, seed, progress)
-    )
+    parts = Parts(progress, config.seeds * len(plan.trials) + (len(plan.trials) > 1))
+    others = _other_seeds(dataset, split, known, config, seed, parts)
+    choices = [_choose(trial, known, plan, config, seed, parts.next()) for trial in plan.trials]
+    final = choices[0]
+    if len(choices) > 1:
+        final = _choose(_everything(dataset, plan), known, plan, config, seed, parts.next())
     at_judge = time.perf_counter()
     holdout = Holdout(dataset.select([query for trial in plan.trials for query in trial.test.queries]))
     progress("judge on test", 0, 1)
@@ -167,7 +168,7 @@ def _other_seeds(
     known: _Known,
     config: TuneConfig,
     seed: int,
-    progress: Progress,
+    parts: Parts,
 ) -> tuple[float, ...]:
     """Run the whole job under other seeds, in half as many steps, and give what each gained on its own test.
 
@@ -179,7 +180,7 @@ def _other_seeds(
     found = []
     for other in range(seed + 1, seed + config.seeds):
         plan = make_plan(dataset, split, seed=other)
-        choices = [_choose(trial, known, plan, quick, other, progress) for trial in plan.trials]
+        choices = [_choose(trial, known, plan, quick, other, parts.next()) for trial in plan.trials]
         found.append(mean_difference(plan.trials, choices, known.encoded, config.metric))
     return tuple(found)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, TrainingPairs
 from embertune.adapters.identity import IdentityAdapter
-from embertune.core.progress import Progress
+from embertune.core.progress import Note, Progress
 from embertune.core.random import generator
 from embertune.data.negatives import MiningConfig, mine_hard_negatives
 from embertune.training.config import TuneConfig
@@ -50,10 +50,11 @@ def choose_given(
     table = DevTable(pool, 2, config.metric, seed)
     fitted = []
     for at, (fit, dev) in enumerate(folds):
-        progress("choose on dev", at, len(folds) + 1)
-        fitted.append(_fitted(pool, adapter, *_held_out(adapter, folds, at, seed), config.metric))
+        progress("choose on dev", at, len(folds) + 1, table.told() if at else "")
+        epochs = _Epochs(progress, at, len(folds) + 1, config.metric)
+        fitted.append(_fitted(pool, adapter, *_held_out(adapter, folds, at, seed), epochs))
         table.judge({1: fitted[-1]}, fit, dev)
-    progress("fit on train and dev", len(folds), len(folds) + 1)
+    progress("fit on train and dev", len(folds), len(folds) + 1, table.told())
     weights = table.choice(np.ones(2, dtype=bool))
     taken = bool(weights[0] <= 0.5)
     final, stopped = _final(pool, adapter, fitted)
@@ -151,13 +152,31 @@ def _held_out(adapter: Adapter, folds: Sequence[Fold], at: int, seed: int) -> tu
     return rest, held
 
 
-def _fitted(pool: Pool, adapter: Adapter, rows: Rows, held: Rows, metric: str) -> Adapter:
+@dataclass
+class _Epochs:
+    """Tells what held-out queries say after every epoch."""
+
+    progress: Progress
+    fold: int
+    folds: int
+    metric: str
+    count: int = 0
+
+    def tell(self, score: float) -> None:
+        self.count += 1
+        said = f"epoch {self.count}: {self.metric} {score:.3f} on held-out queries"
+        self.progress("choose on dev", self.fold, self.folds, Note(said, {"epoch": self.count, "held-out": score}))
+
+
+def _fitted(pool: Pool, adapter: Adapter, rows: Rows, held: Rows, epochs: _Epochs) -> Adapter:
     """Fit a copy on some queries, stopped by others if there are any."""
     validate: Callable[[Adapter], float] | None = None
     if len(held):
 
         def validate(candidate: Adapter) -> float:
-            return float(pool.score([candidate], held, metric).mean())
+            score = float(pool.score([candidate], held, epochs.metric).mean())
+            epochs.tell(score)
+            return score
 
     return copy.deepcopy(adapter).fit_training(training_for(adapter, pool, rows), validate=validate)
 

@@ -133,7 +133,7 @@ def _try_all(
     """Fit every setting on every fold and judge it; give the fitted adapters by row of the table."""
     fits: list[dict[int, LinearAdapter]] = []
     for at, (fit_rows, dev_rows) in enumerate(folds):
-        progress("choose on dev", at, len(folds) + 1)
+        progress("choose on dev", at, len(folds) + 1, table.told() if at else "")
         training = pool.training(fit_rows)
         # After one fold dev tells too little to drop anything; the weakest pulls, which take longest, go first.
         paths = [tried.pulls] * len(tried.makers) if at < 2 else tried.still(table.weights())
@@ -145,7 +145,7 @@ def _try_all(
             }
         )
         table.judge(fits[-1], fit_rows, dev_rows)
-    progress("fit on train and dev", len(folds), len(folds) + 1)
+    progress("fit on train and dev", len(folds), len(folds) + 1, table.told())
     return fits
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
+from embertune.core.progress import Note
 from embertune.core.random import generator
 from embertune.training.pool import Pool, Rows
 
@@ -88,6 +89,12 @@ class DevTable:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a setting that was never fitted stays NaN
             return np.asarray(np.nanmean(self._scores - self._scores[0], axis=1) + np.nanmean(self._scores[0]))
+
+    def told(self) -> Note:
+        """Say what dev says by now: the metric without adapter, and with the setting that is best so far."""
+        means = self.means()
+        numbers = {"frozen": float(means[0]), "best": float(np.nanmax(means))}
+        return Note(f"{self._metric} {numbers['frozen']:.3f} → {numbers['best']:.3f}", numbers)
 
     def noise(self) -> str:
         """Say so if the answers of other queries do as well as the right ones under every setting."""
