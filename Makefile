@@ -4,10 +4,10 @@ BIN := .venv/bin
 STAMP := .venv/.embertune
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check fix test test-torch benchmarks tables docs clean
+.PHONY: help install demo check fix test test-torch finetune finetune-tensorboard benchmarks tables docs clean
 
 help:  ## show this list
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Embertune needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Try: make PYTHON=python3.12")'
@@ -24,7 +24,7 @@ $(STAMP)-test: pyproject.toml | $(BIN)/python
 
 # constraints-torch.txt names the CPU build for development machines; users get a range.
 $(STAMP)-torch: pyproject.toml constraints-torch.txt $(STAMP)-test
-	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --editable '.[sentence-transformers,model2vec,fastembed]' --group torch
+	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --editable '.[sentence-transformers,model2vec,fastembed,finetune]' --group torch
 	@touch $@
 
 install: $(STAMP)-test  ## set up .venv for development
@@ -46,6 +46,14 @@ test: $(STAMP)-test  ## every test that needs no torch
 
 test-torch: $(STAMP)-torch  ## the tests that need torch
 	$(BIN)/python -m pytest -m torch
+
+CONFIG ?= finetune.yaml
+
+finetune: $(STAMP)-torch  ## fine-tune a model: make finetune CONFIG=my.yaml ARGS="num_epochs=6 batch_size=16"
+	$(BIN)/embertune finetune $(CONFIG) $(ARGS)
+
+finetune-tensorboard: $(STAMP)-torch  ## watch trainings under way, and those that are done
+	$(BIN)/tensorboard --logdir "$$($(BIN)/python -c 'from embertune.core.paths import cache_folder; print(cache_folder())')/finetune"
 
 # The peers of the benchmark have an environment of their own: the package never depends on them.
 build/venv-peers/.installed: benchmarks/peers/requirements.txt | $(BIN)/python

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from embertune.recipes.doctor import doctor
     from embertune.recipes.evaluate_encoders import compare, evaluate
     from embertune.recipes.filter_data import filter_queries
+    from embertune.recipes.finetune_model import finetune
     from embertune.recipes.inspect_data import inspect
     from embertune.recipes.learning_curve import learning_curve
     from embertune.recipes.mine_negatives import mine_negatives
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from embertune.recipes.transform_file import transform
     from embertune.recipes.tune import tune
     from embertune.training.config import TuneConfig
+    from embertune.training.finetune.config import FinetuneConfig
 
     __version__: str
 
@@ -70,6 +72,7 @@ __all__ = [
     "EncoderSpec",
     "Evaluation",
     "FilterConfig",
+    "FinetuneConfig",
     "Gate",
     "IdentityAdapter",
     "LinearAdapter",
@@ -91,6 +94,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "filter_queries",
+    "finetune",
     "inspect",
     "learning_curve",
     "load_adapter",
@@ -114,6 +118,7 @@ _LAZY = {
     "EncoderSpec": "encoders.spec",
     "Evaluation": "evaluation.evaluate",
     "FilterConfig": "data.quality",
+    "FinetuneConfig": "training.finetune.config",
     "LogConfig": "data.log_config",
     "Margins": "data.margins",
     "MiningConfig": "data.negatives",
@@ -127,6 +132,7 @@ _LAZY = {
     "doctor": "recipes.doctor",
     "evaluate": "recipes.evaluate_encoders",
     "filter_queries": "recipes.filter_data",
+    "finetune": "recipes.finetune_model",
     "inspect": "recipes.inspect_data",
     "learning_curve": "recipes.learning_curve",
     "load_dataset": "data.io",

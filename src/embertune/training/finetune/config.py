@@ -295,8 +295,11 @@ def _expected(value: Any, hint: Any) -> str:
     if kind is dict:
         right = isinstance(value, dict) and all(isinstance(each, str) for pair in value.items() for each in pair)
         return "" if right else "texts by name"
-    return "" if _is(value, hint) else {int: "a whole number", float: "a number", bool: "true or false"}.get(
-        hint, hint.__name__ if is_dataclass(hint) else "text")  # fmt: skip
+    if _is(value, hint):
+        return ""
+    if is_dataclass(hint):
+        return "a group of keys"
+    return {int: "a whole number", float: "a number", bool: "true or false"}.get(hint, "text")
 
 
 def _is(value: Any, kind: type) -> bool:

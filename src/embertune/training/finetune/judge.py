@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from embertune.core.hashing import fingerprint_texts
 from embertune.core.search import top_k
 from embertune.core.vectors import Vectors, normalize
 from embertune.data.dataset import Dataset
@@ -27,6 +28,7 @@ class DevJudge:
     Attributes:
         queries: Texts of the n queries.
         documents: Texts of the m documents.
+        document_ids: Their ids.
         judgments: Which of them are relevant.
         triplets: (t, 3) positions of a query, one of its positives and a mined negative.
         metrics: What is measured, "accuracy" (of the triplets) among it; the first decides.
@@ -34,6 +36,7 @@ class DevJudge:
 
     queries: tuple[str, ...]
     documents: tuple[str, ...]
+    document_ids: tuple[str, ...]
     judgments: Judgments
     triplets: tuple[tuple[int, int, int], ...]
     metrics: tuple[str, ...]
@@ -70,7 +73,13 @@ class DevJudge:
             if text in place
         )
         names = tuple(name for name in metrics if name != "accuracy" or triplets) or ("ndcg@10",)
-        return cls(tuple(dev.queries.values()), texts, judgments, triplets, names)
+        return cls(tuple(dev.queries.values()), texts, tuple(kept), judgments, triplets, names)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that is judged on."""
+        pairs = self.judgments.pairs.tolist()
+        return fingerprint_texts([*self.queries, *self.documents, repr((pairs, self.triplets, self.metrics))])
 
     def score(self, queries: Vectors, documents: Vectors) -> dict[str, float]:
         """Judge a model by its vectors of `queries` (n, d) and `documents` (m, d): metric -> mean."""
