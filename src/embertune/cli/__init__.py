@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Judge an encoder, with or without an adapter.",
     "feedback": "Make training data of thumbs up and down on the answers of a chat.",
     "filter": "Drop queries that teach nothing or the wrong thing, each with its reason.",
+    "finetune": "Fine-tune a whole model, and say whether that beats the adapter.",
     "inspect": "Tell what can be learned from a data set, and what is wrong with it.",
     "logs": "Make training data of a search log.",
     "mine": "Find hard negatives with any encoder.",
