@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from embertune.cli import root
 from embertune.data.io import load_dataset
-from embertune.errors import StorageError
+from embertune.errors import ConfigError, StorageError
 
 
 @pytest.fixture
@@ -42,3 +42,21 @@ def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_read(tmp_pat
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(StorageError, match=re.escape(f"{tmp_path / 'file'} cannot be made: File exists.")):
         run("no such documents", "--out", tmp_path / "file")
+
+
+def test_an_estimate_asks_nobody_and_writes_nothing(docs, tmp_path, chat_server, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("OPENAI_API_BASE", chat_server.base)
+    done = run(docs, "--out", tmp_path / "set", "--llm", "openai/gpt-4o-mini", "--estimate", "--json")
+    told = json.loads(done.stdout)
+    assert told["chunks"] == 3
+    assert told["spent"]["requests"] >= 1
+    assert told["spent"]["usd"] > 0
+    assert chat_server.busiest == 0
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("option", [["--estimate"], ["--budget", "1"]])
+def test_what_is_free_has_no_budget(docs, tmp_path, option):
+    with pytest.raises(ConfigError, match=re.escape("--estimate and --budget are of --llm, which was not given")):
+        run(docs, "--out", tmp_path / "set", *option)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from embertune.cli.console import Console, emit
 from embertune.cli.options import json_option, progress_option
 from embertune.core.paths import as_path
-from embertune.errors import StorageError
+from embertune.errors import ConfigError, StorageError
 
 __all__ = ["command"]
 
@@ -29,18 +30,29 @@ __all__ = ["command"]
 )
 @click.option("--overlap", type=click.IntRange(0), default=0, show_default=True,
               help="The most tokens that a chunk shares with the one before.")  # fmt: skip
+@click.option("--budget", type=click.FloatRange(0, min_open=True), metavar="USD",
+              help="Of --llm: stop before so many dollars are spent, with what is paid for.")  # fmt: skip
+@click.option("--estimate", is_flag=True, help="Of --llm: only say what it would cost; nobody is asked.")
 @progress_option
 @json_option
-def command(docs: str, out: str, as_json: bool, **options: Any) -> None:
+def command(docs: str, out: str, as_json: bool, budget: float | None, estimate: bool, **options: Any) -> None:
     """Read DOCS (.txt, .md, .html, .pdf, .docx, .jsonl, or a folder of them) and have queries written for its chunks.
 
     The result is marked as synthetic: nothing is judged on it where people's queries are, and a verdict on it alone
     says so.
     """
-    from embertune.recipes.synthesize import synthesize
+    from embertune.recipes.synthesize import estimate_synthesis, synthesize
 
     console = Console()
+    if options["llm"] is None and (estimate or budget):
+        raise ConfigError("--estimate and --budget are of --llm, which was not given: cutting queries out is free.")
+    if estimate:
+        expected = estimate_synthesis(docs, progress=console.progress, **options)
+        emit(expected, asdict(expected), as_json=as_json)
+        return
     _check_out(out)
+    if budget:
+        options["budget_usd"] = budget
     made = synthesize(docs, progress=console.progress, **options)
     folder = made.save(out)
     emit(made, made.to_dict(), as_json=as_json)

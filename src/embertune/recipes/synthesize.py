@@ -19,9 +19,10 @@ from embertune.data.dataset import Dataset, Document
 from embertune.data.origin import count_generators
 from embertune.data.sources.reader import read_documents
 from embertune.data.synthesis.base import Chunk, QueryGenerator
-from embertune.errors import DataError
+from embertune.data.synthesis.estimate import Estimate
+from embertune.errors import ConfigError, DataError
 
-__all__ = ["Synthesis", "synthesize"]
+__all__ = ["Synthesis", "estimate_synthesis", "synthesize"]
 
 
 @dataclass(frozen=True)
@@ -123,20 +124,75 @@ def synthesize(
         >>> list(made.dataset.queries.values())[0]
         'Limits'
     """
-    check_chunking(chunk_by, chunk_size, overlap)
-    notes: tuple[str, ...] = ()
-    if isinstance(documents, (str, os.PathLike)):
-        name = name or as_path(documents).resolve().stem
-        documents, notes = read_documents(documents, progress=progress)
-    chunks = chunk_documents(documents, by=chunk_by, size=chunk_size, overlap=overlap)
-    if not chunks:
-        raise DataError("The documents hold no text. Expected at least one passage.")
+    if name is None and isinstance(documents, (str, os.PathLike)):
+        name = as_path(documents).resolve().stem
+    chunks, notes = _read(documents, chunk_by, chunk_size, overlap, progress)
     made = Dataset.from_chunks(chunks, llm, per_chunk, name=name or "chunks", progress=progress, **options)
     dataset = Dataset(
         made.corpus, made.queries, made.qrels, made.name, notes=(*notes, *made.notes), synthetic=made.synthetic
     )
     settings = {"per_chunk": per_chunk, "chunk_by": chunk_by, "chunk_size": chunk_size, "overlap": overlap}
     return Synthesis(dataset, _places(chunks, dataset), settings)
+
+
+def estimate_synthesis(
+    documents: str | os.PathLike[str] | Iterable[Any],
+    llm: str,
+    *,
+    per_chunk: int = 4,
+    chunk_by: ChunkBy = "sentences",
+    chunk_size: int = 200,
+    overlap: int = 0,
+    progress: Progress = silent,
+    **options: Any,
+) -> Estimate:
+    """Say what `synthesize` with a language model would cost; nobody is asked.
+
+    Args:
+        documents: As in `synthesize`, and so are the others.
+        llm: A language model by LiteLLM's name.
+        per_chunk: The most queries for each chunk.
+        chunk_by: Where documents are cut.
+        chunk_size: The most tokens in a chunk.
+        overlap: The most tokens that it shares with the one before.
+        progress: Told of files.
+        options: Of the generator.
+
+    Returns:
+        Chunks, requests, tokens, and dollars where LiteLLM knows the price.
+
+    Raises:
+        DataError: There is no text.
+        ConfigError: A setting is impossible, or the model runs here and costs nothing.
+        LLMError: The provider is unknown, or its key is not in the environment.
+        MissingExtraError: A library that reads such documents, or LiteLLM, is not installed.
+
+    Example:
+        >>> estimate_synthesis(["Tokens expire after an hour."], "seq2seq:t5")
+        Traceback (most recent call last):
+            ...
+        embertune.errors.ConfigError: seq2seq:t5 runs on this machine and costs nothing. Leave the estimate out.
+    """
+    if llm.startswith("seq2seq:"):
+        raise ConfigError(f"{llm} runs on this machine and costs nothing. Leave the estimate out.")
+    from embertune.data.synthesis.llm import LLMQueryGenerator
+
+    chunks, _ = _read(documents, chunk_by, chunk_size, overlap, progress)
+    return LLMQueryGenerator(llm, **options).estimate(chunks, per_chunk=per_chunk)
+
+
+def _read(
+    documents: Any, chunk_by: ChunkBy, chunk_size: int, overlap: int, progress: Progress
+) -> tuple[list[Chunk], tuple[str, ...]]:
+    """Give the chunks of documents, and what is to be said of the reading."""
+    check_chunking(chunk_by, chunk_size, overlap)
+    notes: tuple[str, ...] = ()
+    if isinstance(documents, (str, os.PathLike)):
+        documents, notes = read_documents(documents, progress=progress)
+    chunks = chunk_documents(documents, by=chunk_by, size=chunk_size, overlap=overlap)
+    if not chunks:
+        raise DataError("The documents hold no text. Expected at least one passage.")
+    return chunks, notes
 
 
 def _places(chunks: Iterable[Chunk], dataset: Dataset) -> dict[str, dict[str, Any]]:
