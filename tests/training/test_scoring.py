@@ -15,6 +15,7 @@ from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import parse_metric
 from embertune.training import scoring
 from embertune.training.scoring import count_before, score
+from embertune.training.views import Moved
 
 
 def searched(adapter, queries, documents, judgments, metric):
@@ -36,12 +37,13 @@ def adapters(random, queries):
     dimension = queries.shape[1]
     basis = np.linalg.qr(random.normal(size=(dimension, 6)))[0].astype(np.float32)
     alone, both = random_map(random, basis, both=False), random_map(random, basis, both=True)
+    gate = Gate.fit(queries)
     full = LinearAdapter.from_tensors({"query": 0.2 * random.normal(size=(dimension,) * 2).astype(np.float32)}, {})
     moved = DocumentAdapter(method="mean").fit(queries[:9], queries[9:18])
-    return [IdentityAdapter(), alone, both, alone.gated(Gate.fit(queries)), both.gated(Gate.fit(queries), documents=Gate.fit(queries[::-1])),
-            full,
-            alone.scaled(0.5), random_map(random, np.ascontiguousarray(basis[:, :3]), both=True), Chain([both, full]),
-            moved]  # fmt: skip
+    narrow = random_map(random, np.ascontiguousarray(basis[:, :3]), both=True)
+    wide = both.gated(gate, documents=Gate.fit(queries[::-1]))
+    return [IdentityAdapter(), alone, both, alone.gated(gate), wide, full, alone.scaled(0.5), narrow,
+            Chain([both, full]), moved]  # fmt: skip
 
 
 @pytest.fixture(params=range(3))
@@ -82,6 +84,21 @@ def test_blocks_and_companions_make_no_difference(case, monkeypatch):
     np.testing.assert_array_equal(score(tried, queries, documents, [judgments], metric), whole)
     for adapter, scores in zip(tried, whole[0], strict=True):
         np.testing.assert_array_equal(score([adapter], queries, documents, [judgments], metric)[0, 0], scores)
+
+
+def test_documents_that_moved_are_searched_where_they_are(case, monkeypatch):
+    random, queries, documents, judgments = case
+    monkeypatch.setattr(scoring, "_BLOCK_CELLS", 1)
+    rows = np.sort(random.choice(300, 50, replace=False))
+    for before in adapters(random, queries)[:7]:
+        vectors = normalize(random.normal(size=(50, 24)).astype(np.float32))
+        mapped = np.array(before.transform(documents, "document"))
+        mapped[rows] = vectors
+        expected = searched(IdentityAdapter(), before.transform(queries, "query"), mapped, judgments, "ndcg@10")
+        moved = Moved(before, rows, vectors)
+        found = score([moved, before, moved], queries, documents, [judgments], parse_metric("ndcg@10"))[0]
+        np.testing.assert_allclose(found[[0, 2]], [expected, expected], atol=1e-12)
+        np.testing.assert_allclose(found[1], searched(before, queries, documents, judgments, "ndcg@10"), atol=1e-12)
 
 
 def test_equal_documents_stand_in_their_order():

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, TrainingPairs
 from embertune.adapters.document import DocumentAdapter
-from embertune.core.search import top_k
-from embertune.evaluation.evaluate import evaluate_positions
-from embertune.evaluation.metrics import parse_metric
+from embertune.adapters.identity import IdentityAdapter
+from embertune.adapters.solvers.anchors import Matches
 from embertune.training.decisions import Trials
 from embertune.training.pool import Fold, Pool, Rows
 from embertune.training.table import is_harmless, standard_errors
+from embertune.training.views import Moved
 
 __all__ = ["Offsets", "fit_offsets", "weigh_offsets"]
 
@@ -94,11 +94,8 @@ def _judge(trials: Trials, maps: Sequence[Adapter]) -> _Judged:
     for (fit, dev), before in zip(trials.folds, maps, strict=True):
         for rows, asked in _rounds(pool, fit, dev):
             seen[asked] = pool.seen(rows, asked)
-            queries = before.transform(pool.queries[asked], "query")
-            vectors = [(pool.queries[asked], pool.documents), *((queries, each) for each in _moved(pool, rows, before))]
-            for row, (query, document) in enumerate(vectors):
-                ranked = top_k(query, document, parse_metric(metric).k or len(document))[0]
-                scores[row, asked] = evaluate_positions(pool.judgments.select(asked), ranked, [metric])[metric]
+            tried: list[Adapter | Moved] = [IdentityAdapter(), before, *_moved(pool, rows, before)]
+            scores[:, asked] = pool.score(tried, asked, metric)[0]
     judged = ~np.isnan(scores[0])
     return _Judged(scores[0, judged], scores[1:, judged], seen[judged])
 
@@ -177,8 +174,9 @@ def _path(training: TrainingPairs) -> list[DocumentAdapter]:
     return list(DocumentAdapter(outside=_OUTSIDE).fit_path(training, REACHES))
 
 
-def _moved(pool: Pool, rows: Rows, before: Adapter) -> list[npt.NDArray[np.float32]]:
+def _moved(pool: Pool, rows: Rows, before: Adapter) -> list[Moved]:
     training = _training(pool, rows, before)
     path = _path(training)
-    matches = path[0].match(training.documents)
-    return [training.documents, *(each.move(training.documents, matches) for each in path)]
+    found = path[0].match(training.documents)
+    stood, all_of_them = training.documents[found.rows], Matches(np.arange(len(found.rows)), found.anchors)
+    return [Moved(before, found.rows, each.move(stood, all_of_them)) for each in path]

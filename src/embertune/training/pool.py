@@ -15,6 +15,7 @@ from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import parse_metric
 from embertune.training.lessons import Lessons, renumber
 from embertune.training.scoring import score
+from embertune.training.views import Moved
 
 __all__ = ["Fold", "Pool", "Rows"]
 
@@ -71,12 +72,12 @@ class Pool:
         return np.isin(rows, pairs[np.isin(pairs[:, 1], known), 0])
 
     def score(
-        self, adapters: Sequence[Adapter], rows: Rows, metric: str, *, answers: Rows | None = None
+        self, adapters: Sequence[Adapter | Moved], rows: Rows, metric: str, *, answers: Rows | None = None
     ) -> npt.NDArray[np.float64]:
         """Score some queries under adapters over the whole corpus.
 
         Args:
-            adapters: Fitted.
+            adapters: Fitted, and what is after one.
             rows: Which queries.
             metric: What is measured.
             answers: Queries with whose answers they are scored, too.

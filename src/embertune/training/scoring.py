@@ -12,7 +12,7 @@ from embertune.core.search import Positions, exact_products
 from embertune.core.vectors import Vectors
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import Metric, Ranked
-from embertune.training.views import Block, View, common_basis, view
+from embertune.training.views import Block, Moved, View, common_basis, view
 
 __all__ = ["count_before", "score"]
 
@@ -22,7 +22,7 @@ _FEWEST_DOCUMENTS = 256
 
 
 def score(
-    adapters: Sequence[Adapter],
+    adapters: Sequence[Adapter | Moved],
     queries: Vectors,
     documents: Vectors,
     answers: Sequence[Judgments],
@@ -65,7 +65,7 @@ def score(
 
 
 def count_before(
-    adapters: Sequence[Adapter], queries: Vectors, documents: Vectors, pairs: Positions, depth: int
+    adapters: Sequence[Adapter | Moved], queries: Vectors, documents: Vectors, pairs: Positions, depth: int
 ) -> Positions:
     """Count the documents that stand before some documents, each in the ranking of a query.
 
@@ -102,7 +102,7 @@ class _Counter:
 
     def __init__(self, seen: View, documents: Vectors, pairs: Positions, depth: int) -> None:
         self._view, self._pairs, self._depth = seen, pairs, depth
-        self._scores = self._exact(pairs[:, 0], documents, pairs[:, 1])
+        self._scores = self._exact(pairs[:, 0], documents, pairs[:, 1], 0)
         self.counts = np.zeros(len(pairs), dtype=np.intp)
 
     def add(self, block: Block, layers: Sequence[Positions]) -> None:
@@ -126,14 +126,15 @@ class _Counter:
     def _settle(self, pairs: Positions, block: Block, columns: Positions) -> None:
         """Count those documents among some that do stand before that of a pair, each told by an exact product."""
         own = self._pairs[pairs, 1]
-        scores, others = self._scores[pairs], self._exact(self._pairs[pairs, 0], block.documents, columns)
+        scores = self._scores[pairs]
+        others = self._exact(self._pairs[pairs, 0], block.documents, columns, block.start)
         places = columns + block.start
         before = ((others > scores) & (places != own)) | ((others == scores) & (places < own))
         self.counts += np.bincount(pairs[before], minlength=len(self.counts))
 
-    def _exact(self, rows: Positions, documents: Vectors, columns: Positions) -> Vectors:
+    def _exact(self, rows: Positions, documents: Vectors, columns: Positions, start: int) -> Vectors:
         return exact_products(
-            self._view.queries, rows, lambda part: self._view.adapter.transform(documents[part], "document"), columns
+            self._view.queries, rows, lambda part: self._view.mapped(documents[part], part + start), columns
         )
 
 
@@ -154,4 +155,4 @@ def _layers(rows: Positions) -> Iterator[Positions]:
 def _blocks(queries: Vectors, documents: Vectors, basis: Vectors | None) -> Iterator[Block]:
     size = max(_FEWEST_DOCUMENTS, _BLOCK_CELLS // max(1, len(queries)))
     for start in range(0, len(documents), size):
-        yield Block(start, queries, np.asarray(documents[start : start + size], dtype=np.float32), basis)
+        yield Block(start, queries, np.asarray(documents[start : start + size], dtype=np.float32), basis, {})

@@ -20,7 +20,7 @@ from embertune.training.config import TuneConfig
 from embertune.training.decisions import Shares, Trials, behind_gates, weigh, weigh_gate
 from embertune.training.offsets import Offsets, fit_offsets, weigh_offsets
 from embertune.training.pool import Fold, Pool
-from embertune.training.settings import Settings, settings_of
+from embertune.training.settings import Settings, Span, settings_of
 from embertune.training.table import DevTable
 
 __all__ = ["Candidate", "Choice", "choose"]
@@ -107,8 +107,8 @@ def choose(
     means, note = table.means(), table.noise()
     offsets = Offsets() if note else _offsets(trials, weights, gates, seen_share)
     final = settings_of(config, rank=rank, steps=config.max_steps, seed=seed)
-    starts = _starts(everything, weights, tried, search_basis)
-    adapter, heaviest = _fit(everything, weights, final, basis, starts)
+    spans = tried.spans(weights, means, once=config.average == "strengths")
+    adapter, heaviest = _fit(everything, spans, (tried, final), (search_basis, basis))
     if gates:
         adapter = behind_gates(adapter, everything.queries, pool.documents, gates, seed=seed)
     if offsets.pays:
@@ -121,7 +121,7 @@ def choose(
         candidates=tuple(
             Candidate(params, float(mean), float(weight)) for params, mean, weight in rows if not np.isnan(mean)
         ),
-        curve=_curve(heaviest, float(means[0]), _of_heaviest(tried, weights, means)),
+        curve=_curve(heaviest, float(means[0]), spans[_heaviest(spans)].means),
         note=note,
         reasons=tuple(reason for reason in (*reasons, *gate_reasons, offsets.reason) if reason),
     )
@@ -159,39 +159,33 @@ def _offsets(
     return weigh_offsets(trials, trials.gated(maps, gates) if gates else maps, seen_share=seen_share)
 
 
-def _starts(
-    everything: TrainingPairs, weights: npt.NDArray[np.float64], tried: Settings, basis: Vectors | None
-) -> list[LinearAdapter | None]:
-    """Fit every kind of map that has weight as on the folds, down to the first strength that has."""
-    starts: list[LinearAdapter | None] = []
-    for maker, pulls in zip(tried.makers, tried.until(weights), strict=True):
-        *_, last = [None, *maker.fit_path(everything, pulls, basis=basis)] if basis is not None and pulls else [None]
-        starts.append(last)
-    return starts
-
-
 def _fit(
-    everything: TrainingPairs,
-    weights: npt.NDArray[np.float64],
-    settings: Settings,
-    basis: Vectors | None,
-    starts: Sequence[LinearAdapter | None],
+    everything: TrainingPairs, spans: Sequence[Span], makers: Sequence[Settings], bases: Sequence[Vectors | None]
 ) -> tuple[Adapter, list[LinearAdapter]]:
-    """Fit every setting that has weight on the whole pool; give the mean of the maps, and the path that weighs most.
+    """Fit every kind of map that has weight on the whole pool; give the mean map, and the path that weighs most.
 
     Fits in all of space take most of the time, so they start where those in fewer directions ended.
+
+    Args:
+        everything: The training pairs.
+        spans: Of each kind the strengths, with the weight of each.
+        makers: What is fitted first, and what at last.
+        bases: Of both.
     """
-    spans = settings.spans(weights)
-    paths = [
-        list(maker.fit_path(everything, settings.pulls[span], basis=basis, start=start))
-        for maker, span, start in zip(settings.makers, spans, starts, strict=True)
-    ]
+    paths = []
+    for span, quick, maker in zip(spans, makers[0].makers, makers[1].makers, strict=True):
+        before = (*(pull for pull in makers[0].pulls if span.pulls and pull > span.pulls[0]), *span.pulls[:1])
+        *_, start = [None, *quick.fit_path(everything, before, basis=bases[0])] if bases[0] is not None else [None]
+        paths.append(list(maker.fit_path(everything, span.pulls, basis=bases[1], start=start)))
     fitted = [adapter for path in paths for adapter in path]
     if not fitted:
         return IdentityAdapter(), []
-    counted = settings.by_kind(weights)
-    shares = [share for row, span in zip(counted, spans, strict=True) for share in row[span]]
-    return LinearAdapter.mean_of(fitted, shares), paths[int(counted.sum(axis=1).argmax())]
+    shares = [share for span in spans for share in span.shares]
+    return LinearAdapter.mean_of(fitted, shares), paths[_heaviest(spans)]
+
+
+def _heaviest(spans: Sequence[Span]) -> int:
+    return int(np.argmax([sum(span.shares) for span in spans]))
 
 
 def _bases(training: TrainingPairs, *ranks: int | None) -> list[Vectors | None]:
@@ -204,17 +198,7 @@ def _bases(training: TrainingPairs, *ranks: int | None) -> list[Vectors | None]:
     return [None if rank is None else np.ascontiguousarray(widest[:, :rank]) for rank in cut]
 
 
-def _of_heaviest(
-    settings: Settings, weights: npt.NDArray[np.float64], means: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Give the dev scores along the pulls of the kind of map that weighs most."""
-    kind = int(settings.by_kind(weights).sum(axis=1).argmax())
-    return np.asarray(settings.by_kind(means)[kind, settings.spans(weights)[kind]])
-
-
-def _curve(
-    path: Sequence[LinearAdapter], base: float, means: npt.NDArray[np.float64]
-) -> tuple[dict[str, float | None], ...]:
+def _curve(path: Sequence[LinearAdapter], base: float, means: Sequence[float]) -> tuple[dict[str, float | None], ...]:
     curve: list[dict[str, float | None]] = [{"step": 0, "loss": None, "dev": base}]
     for adapter, mean in zip(path, means, strict=False):
         for at, loss in enumerate(adapter.losses_, start=1):

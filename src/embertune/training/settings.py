@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,17 @@ import numpy.typing as npt
 from embertune.adapters.linear import LinearAdapter
 from embertune.training.config import TuneConfig
 
-__all__ = ["Settings", "settings_of"]
+__all__ = ["Settings", "Span", "settings_of"]
+
+
+class Span(NamedTuple):
+    """Strengths of one kind of map; none where it has no weight."""
+
+    pulls: tuple[float, ...]
+    shares: tuple[float, ...]
+    """The weight of each."""
+    means: tuple[float, ...]
+    """The score on dev of each."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +54,31 @@ class Settings:
         changes = [maker.changes("document") for maker in self.makers]
         return np.concatenate([[True], ~np.repeat(changes, len(self.pulls))])
 
-    def spans(self, weights: npt.NDArray[np.float64]) -> list[slice]:
-        """Give which strengths of each kind have weight, from the first to the last; empty where none has."""
-        found = [np.flatnonzero(kind) for kind in self.by_kind(weights)]
-        return [slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 0) for at in found]
-
-    def until(self, weights: npt.NDArray[np.float64]) -> list[tuple[float, ...]]:
-        """Give the strengths of each kind down to the first that has weight; none where none has."""
-        return [self.pulls[: span.start + 1] if span.stop else () for span in self.spans(weights)]
-
     def still(self, weights: npt.NDArray[np.float64]) -> list[tuple[float, ...]]:
         """Give the strengths of each kind down to the last that has weight."""
-        return [self.pulls[: span.stop] for span in self.spans(weights)]
+        return [self.pulls[: int(np.flatnonzero(kind).max(initial=-1)) + 1] for kind in self.by_kind(weights)]
+
+    def spans(
+        self, weights: npt.NDArray[np.float64], means: npt.NDArray[np.float64], *, once: bool = False
+    ) -> list[Span]:
+        """Give the strengths of each kind from the first to the last that has weight.
+
+        Args:
+            weights: By row, summing to 1.
+            means: Scores by row.
+            once: Give one strength in place of several: their mean, of logarithms and as they are weighted.
+        """
+        found = []
+        for shares, scores in zip(self.by_kind(weights), self.by_kind(means), strict=True):
+            at = np.flatnonzero(shares)
+            if once and len(at):
+                pull = np.exp(np.average(np.log(self.pulls), weights=shares))
+                scored = np.average(scores[at], weights=shares[at])
+                found.append(Span((float(pull),), (float(shares.sum()),), (float(scored),)))
+            else:
+                span = slice(int(at[0]), int(at[-1]) + 1) if len(at) else slice(0, 0)
+                found.append(Span(self.pulls[span], tuple(shares[span].tolist()), tuple(scores[span].tolist())))
+        return found
 
     def params(self) -> list[dict[str, Any]]:
         """Name every row by what tells it from the others."""

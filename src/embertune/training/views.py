@@ -15,12 +15,27 @@ from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.core.vectors import Vectors
 
-__all__ = ["Block", "View", "common_basis", "view"]
+__all__ = ["Block", "Moved", "View", "common_basis", "view"]
 
 Lengths = npt.NDArray[np.float32]
 
 # Half the distance between 1 and the next float32.
 _UNIT = np.float32(2.0**-24)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An adapter, and after it other vectors for some documents.
+
+    Attributes:
+        before: What is applied first.
+        rows: (k,) positions of those documents, rising.
+        vectors: (k, d) where they are, rows of length 1.
+    """
+
+    before: Adapter
+    rows: npt.NDArray[np.intp]
+    vectors: Vectors
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,8 @@ class Block:
     """(b, d), as they are."""
     basis: Vectors | None
     """(d, r)."""
+    made: dict[Adapter, tuple[Vectors, Lengths]]
+    """Products under adapters after which documents are moved."""
 
     @cached_property
     def frozen(self) -> Vectors:
@@ -51,10 +68,6 @@ class View(Protocol):
     """Queries and documents under one adapter."""
 
     @property
-    def adapter(self) -> Adapter:
-        """Which one."""
-
-    @property
     def queries(self) -> Vectors:
         """(n, d), mapped, rows of length 1."""
 
@@ -65,28 +78,37 @@ class View(Protocol):
     def products(self, block: Block) -> tuple[Vectors, Lengths]:
         """Give products (n, b), and a bound of their error (n,)."""
 
+    def mapped(self, documents: Vectors, positions: npt.NDArray[np.intp]) -> Vectors:
+        """Map documents (b, d), given where in the corpus they stand (b,)."""
+
 
 class _Frozen:
     """Nothing is mapped."""
 
-    def __init__(self, adapter: Adapter, queries: Vectors) -> None:
-        self.adapter, self.queries = adapter, queries
+    def __init__(self, queries: Vectors) -> None:
+        self.queries = queries
         self.lengths = np.ones(len(queries), dtype=np.float32)
 
     def products(self, block: Block) -> tuple[Vectors, Lengths]:
         return block.frozen, _slack(self.queries, block.documents)
+
+    def mapped(self, documents: Vectors, positions: npt.NDArray[np.intp]) -> Vectors:
+        return documents
 
 
 class _Plain:
     """Any adapter: everything is mapped and multiplied."""
 
     def __init__(self, adapter: Adapter, queries: Vectors) -> None:
-        self.adapter, self.queries = adapter, adapter.transform(queries, "query")
+        self._adapter, self.queries = adapter, adapter.transform(queries, "query")
         self.lengths = np.ones(len(queries), dtype=np.float32)
 
     def products(self, block: Block) -> tuple[Vectors, Lengths]:
-        documents = self.adapter.transform(block.documents, "document")
+        documents = self._adapter.transform(block.documents, "document")
         return self.queries @ documents.T, _slack(self.queries, documents)
+
+    def mapped(self, documents: Vectors, positions: npt.NDArray[np.intp]) -> Vectors:
+        return self._adapter.transform(documents, "document")
 
 
 class _Inside:
@@ -98,7 +120,7 @@ class _Inside:
     """
 
     def __init__(self, adapter: LinearAdapter, queries: Vectors, basis: Vectors) -> None:
-        self.adapter, self.queries = adapter, adapter.transform(queries, "query")
+        self._adapter, self.queries = adapter, adapter.transform(queries, "query")
         maps = adapter.tensors()
         within = queries @ basis
         added = within @ maps["query"]
@@ -123,6 +145,35 @@ class _Inside:
             slack = slack * shrink.max(initial=0)
         return products, slack
 
+    def mapped(self, documents: Vectors, positions: npt.NDArray[np.intp]) -> Vectors:
+        return self._adapter.transform(documents, "document")
+
+
+class _Moved:
+    """Products under an adapter, but for the documents that are elsewhere."""
+
+    def __init__(self, moved: Moved, queries: Vectors, basis: Vectors | None) -> None:
+        self._moved, self._before = moved, view(moved.before, queries, basis)
+        self.queries, self.lengths = self._before.queries, self._before.lengths
+
+    def products(self, block: Block) -> tuple[Vectors, Lengths]:
+        if self._moved.before not in block.made:
+            block.made[self._moved.before] = self._before.products(block)
+        products, slack = block.made[self._moved.before]
+        first, last = np.searchsorted(self._moved.rows, [block.start, block.start + len(block.documents)])
+        elsewhere = self._moved.vectors[first:last]
+        products = products.copy()
+        scaled = self.queries @ elsewhere.T * self.lengths[:, None]
+        products[:, self._moved.rows[first:last] - block.start] = scaled
+        return products, np.maximum(slack, self.lengths * _slack(self.queries, elsewhere))
+
+    def mapped(self, documents: Vectors, positions: npt.NDArray[np.intp]) -> Vectors:
+        mapped = np.array(self._before.mapped(documents, positions))
+        at = np.minimum(np.searchsorted(self._moved.rows, positions), len(self._moved.rows) - 1)
+        moved = self._moved.rows[at] == positions
+        mapped[moved] = self._moved.vectors[at[moved]]
+        return mapped
+
 
 def _lengths(vectors: Vectors, inside: Vectors, added: Vectors) -> Lengths:
     """Give the length of ``x + a V'`` per row, x = `vectors`, with `inside` = x V and `added` = a."""
@@ -138,12 +189,14 @@ def _slack(queries: Vectors, documents: Vectors) -> Lengths:
     return np.asarray(_UNIT * np.float32(queries.shape[1] + 8) * longest * lengths)
 
 
-def common_basis(adapters: Sequence[Adapter]) -> Vectors | None:
+def common_basis(adapters: Sequence[Adapter | Moved]) -> Vectors | None:
     """Give the basis of the first linear map that has one: maps of one path, and of all kinds in tuning, share it."""
     return next((basis for one in adapters if (basis := _basis_of(one)) is not None), None)
 
 
-def _basis_of(adapter: Adapter) -> Vectors | None:
+def _basis_of(adapter: Adapter | Moved) -> Vectors | None:
+    if isinstance(adapter, Moved):
+        return _basis_of(adapter.before)
     if type(adapter) is not LinearAdapter or adapter.form != "full" or adapter.strength != 1:
         return None
     if adapter.document_gate is not None:  # each document has a weight of its own
@@ -151,7 +204,7 @@ def _basis_of(adapter: Adapter) -> Vectors | None:
     return adapter.tensors().get("basis")
 
 
-def view(adapter: Adapter, queries: Vectors, basis: Vectors | None) -> View:
+def view(adapter: Adapter | Moved, queries: Vectors, basis: Vectors | None) -> View:
     """Give queries (n, d) under an adapter, by the quickest way to its products.
 
     Args:
@@ -163,8 +216,10 @@ def view(adapter: Adapter, queries: Vectors, basis: Vectors | None) -> View:
         >>> view(IdentityAdapter(), np.eye(2, dtype=np.float32), None).lengths.tolist()
         [1.0, 1.0]
     """
+    if isinstance(adapter, Moved):
+        return _Moved(adapter, queries, basis)
     if type(adapter) is IdentityAdapter:
-        return _Frozen(adapter, queries)
+        return _Frozen(queries)
     if isinstance(adapter, LinearAdapter) and basis is not None and _basis_of(adapter) is basis:
         return _Inside(adapter, queries, basis)
     return _Plain(adapter, queries)
