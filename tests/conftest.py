@@ -109,7 +109,7 @@ def every_kind():
 
 @pytest.fixture(scope="session")
 def some_vectors():
-    """Embeddings that the adapters of `every_kind` know and such that they do not, of any length, and a row of zeros."""
+    """Embeddings that the adapters of `every_kind` know and others, of any length, and a row of zeros."""
     random = np.random.default_rng(0)
     known = random.normal(size=(90, 12)).astype(np.float32)
     return np.concatenate([known[::3], 3 * random.normal(size=(20, 12)), np.zeros((1, 12))]).astype(np.float32)

@@ -121,9 +121,11 @@ class _Writer:
         self.arrays: dict[str, Vectors] = {}
 
     def do(self, operation: str, *given: str | float | int) -> str:
-        name = f"v{len(self.steps)}"
-        self.steps.append((name, operation, *given))
-        return name
+        same = (step[0] for step in self.steps if step[1:] == (operation, *given))
+        name = next(same, f"v{len(self.steps)}")
+        if name == f"v{len(self.steps)}":
+            self.steps.append((name, operation, *given))
+        return str(name)
 
     def keep(self, hint: str, array: Any) -> str:
         name = next(f"{hint}{tail}" for tail in ("", *range(2, 999)) if f"{hint}{tail}" not in self.arrays)
