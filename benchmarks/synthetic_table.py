@@ -6,7 +6,7 @@ from peers_table import ENCODERS
 
 SOURCES = {
     "labelled": "labelled pairs",
-    "default": "synthetic: the default, keywords and crops in turn for each chunk",
+    "default": "synthetic: the default, keywords and sentences in turn for each chunk",
     "default, judged on synthetic queries": "the same, trained and judged on synthetic queries alone",
     "keywords": "synthetic: keywords",
     "crop": "synthetic: crops",
