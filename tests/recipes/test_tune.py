@@ -359,7 +359,8 @@ def test_the_cost_in_the_record_is_that_of_this_tuning(priced, quick):
     data = Dataset.from_pairs([(f"where is cat {n}?", f"cat {n} is at home") for n in range(30)])
     encoder = priced()
     encoder.encode_query(["something else"])
-    assert tune(data, encoder, effort=quick).record["cost"] == {"texts": 60, "tokens": 600, "usd": 60.0}
+    # Thirty queries, thirty documents, 32 canaries.
+    assert tune(data, encoder, effort=quick).record["cost"] == {"texts": 92, "tokens": 920, "usd": 92.0}
     assert tune(data, encoder, effort=quick).record["cost"] == {"texts": 0, "tokens": 0, "usd": 0.0}
 
 
