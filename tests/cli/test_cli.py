@@ -92,8 +92,10 @@ def test_what_costs_money_says_so_before_and_after(arguments, small, run, priced
     IdentityAdapter().save(places["ADAPTER"])
     command = [places.get(word, word) for word in arguments]
     first, second = run(*command), run(*command)
+    # Tuning also embeds 32 canaries.
+    paid = "272 texts, 2,720 tokens, $272.0000" if arguments[0] == "tune" else "240 texts, 2,400 tokens, $240.0000"
     for outcome, amount in (
-        (first, "240 texts, 2,400 tokens, $240.0000"),
+        (first, paid),
         (second, "0 texts, 0 tokens, $0.0000"),
     ):
         assert outcome.code == 0, outcome.err
@@ -119,10 +121,10 @@ def test_foreign_queries_are_in_the_estimate_and_in_the_record(small, run, price
     monkeypatch.setattr("embertune.encoders.registry.load_encoder", lambda source, **options: priced())
     outcome = run(*small.tune("--foreign", _tales(small.folder), "--json", "--out", small.folder / "new"))
     assert outcome.code == 0, outcome.err
-    assert "Embedding will take about 264 texts, 2,640 tokens, $264.0000; " in outcome.err
-    assert "Embedding took 264 texts, 2,640 tokens, $264.0000.\n" in outcome.err
+    assert "Embedding will take about 296 texts, 2,960 tokens, $296.0000; " in outcome.err
+    assert "Embedding took 296 texts, 2,960 tokens, $296.0000.\n" in outcome.err
     record = json.loads(outcome.out)
-    assert (record["foreign"]["name"], record["foreign"]["n"], record["cost"]["texts"]) == ("tales", 12, 264)
+    assert (record["foreign"]["name"], record["foreign"]["n"], record["cost"]["texts"]) == ("tales", 12, 296)
 
 
 def test_columns_of_the_foreign_data_are_named_apart(small, run, fails):

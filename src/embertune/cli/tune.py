@@ -70,6 +70,7 @@ def command(
     Everything is chosen on dev; the test split is opened once. Where no gain is proven, the saved adapter is the
     identity, and what was trained lies in DIR/candidate.
     """
+    from embertune.encoders.canaries import canary_dataset
     from embertune.recipes.foreign import load_foreign
     from embertune.recipes.tune import check_output, tune
     from embertune.training.config import TuneConfig
@@ -91,10 +92,12 @@ def command(
     if foreign is not None:
         theirs = read_dataset(foreign, foreign_columns, console.progress, option="--foreign-columns")
     away = load_foreign(theirs, other, dataset, encoder, seed=options["seed"])
-    work = [(encoder, [dataset])]
+    work = [(encoder, [dataset, canary_dataset()])]
     if away:
         work = (
-            [(encoder, [dataset, away.dataset])] if away.encoder is encoder else [*work, (away.encoder, [away.dataset])]
+            [(encoder, [*work[0][1], away.dataset])]
+            if away.encoder is encoder
+            else [*work, (away.encoder, [away.dataset])]
         )
     for one, datasets in work:
         console.expect(one, *datasets)

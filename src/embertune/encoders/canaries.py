@@ -6,13 +6,25 @@ import logging
 
 from embertune.adapters.canaries import CANARY_TEXTS, Canaries, Drift
 from embertune.core.vectors import as_vectors
+from embertune.data.dataset import Dataset
 from embertune.encoders.base import Encoder, TextEncoder
 from embertune.encoders.precomputed import PrecomputedEncoder
 from embertune.errors import DataError, EncoderError
 
-__all__ = ["check_canaries", "embed_canaries"]
+__all__ = ["canary_dataset", "check_canaries", "embed_canaries"]
 
 _log = logging.getLogger(__name__)
+
+
+def canary_dataset() -> Dataset:
+    """Give the texts as a data set, so that their cost is estimated like any other's.
+
+    Example:
+        >>> data = canary_dataset()
+        >>> len(data.queries), len(data.corpus)
+        (16, 16)
+    """
+    return Dataset.from_pairs(list(zip(CANARY_TEXTS["query"], CANARY_TEXTS["document"], strict=True)))
 
 
 def embed_canaries(encoder: Encoder) -> Canaries | None:

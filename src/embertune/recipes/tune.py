@@ -11,6 +11,7 @@ import numpy as np
 
 from embertune.adapters.artifact import check_target
 from embertune.adapters.base import Adapter
+from embertune.adapters.canaries import Canaries
 from embertune.core.progress import Parts, Progress, silent
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
@@ -19,6 +20,7 @@ from embertune.data.splits import Split, SplitMethod
 from embertune.encoders.adapted import AdaptedEncoder
 from embertune.encoders.base import Encoder
 from embertune.encoders.canaries import embed_canaries
+from embertune.encoders.cost import Cost, Priced
 from embertune.encoders.encoded import Encoded, encode_dataset
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError
@@ -117,7 +119,7 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
     if strict:  # equal texts show without vectors, so nothing is paid for data that is refused for them
         _leakage(plan).refuse()
     encoded = encode_dataset(loaded, dataset, progress=progress)
-    canaries = embed_canaries(loaded)
+    canaries, encoded = _with_canaries(loaded, encoded)
     _refuse_equal_documents(dataset, encoded)
     leakage = _leakage(plan, encoded)
     if strict:
@@ -143,6 +145,15 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
     final.adapter.encoder, final.adapter.canaries = loaded.spec.to_dict(), canaries
     record = make_record(experiment, final, measured, seconds)
     return Result.of(record, final.adapter, measured.verdict, measured.texts, trained=final.trained)
+
+
+def _with_canaries(encoder: Encoder, encoded: Encoded) -> tuple[Canaries | None, Encoded]:
+    """Embed the canaries, and add to the cost what they took."""
+    earlier = encoder.cost if isinstance(encoder, Priced) else Cost()
+    canaries = embed_canaries(encoder)
+    if encoded.cost is None or not isinstance(encoder, Priced):
+        return canaries, encoded
+    return canaries, replace(encoded, cost=encoded.cost + (encoder.cost - earlier))
 
 
 class _Known(NamedTuple):
@@ -177,9 +188,7 @@ def _other_seeds(
     """
     # They only tell the spread, which the last steps of a fit hardly change, and would take two thirds of the time.
     steps, search_steps = -(-config.max_steps // 2), -(-config.search_steps // 2)
-    quick = replace(
-        config, max_steps=steps, search_steps=search_steps, folds=min(config.folds, 3), average="strengths"
-    )
+    quick = replace(config, max_steps=steps, search_steps=search_steps, folds=min(config.folds, 3), average="strengths")
     found = []
     for other in range(seed + 1, seed + config.seeds):
         plan = make_plan(dataset, split, seed=other)

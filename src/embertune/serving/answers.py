@@ -21,7 +21,7 @@ def embedding_list(vectors: Vectors, model: str, tokens: int, *, as_base64: bool
 
     Example:
         >>> import numpy as np
-        >>> embedding_list(np.ones((1, 2), dtype=np.float32), "faq/query", 3, as_base64=True)[:69]
+        >>> embedding_list(np.ones((1, 2), dtype=np.float32), "faq/query", 3, as_base64=True)[:70]
         b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":"'
     """
     import orjson
