@@ -15,7 +15,7 @@ from embertune.ui.workspace import Workspace
 __all__ = ["create_app", "look"]
 
 # Id, name; each is a module of embertune.ui.tabs with a function build(bench).
-TABS = (("data", "Data"),)
+TABS = (("data", "Data"), ("tune", "Tune"))
 
 
 def create_app(folder: str | Path | Workspace) -> Any:
@@ -37,11 +37,13 @@ def create_app(folder: str | Path | Workspace) -> Any:
     workspace = folder if isinstance(folder, Workspace) else Workspace(folder)
     jobs = Jobs(workspace)
     blocks = gr.Blocks(title="Embertune", analytics_enabled=False, fill_width=True)
-    with blocks as app, gr.Tabs(elem_id="tabs") as tabs:
-        bench = Bench(workspace, jobs, gr.State(""), gr.State(""), gr.State({}), gr.State(0), tabs)
-        for key, name in TABS:
-            with gr.Tab(name, id=key, elem_id=f"tab-{key}"):
-                import_module(f"embertune.ui.tabs.{key}").build(bench)
+    with blocks as app:
+        states = (gr.State(""), gr.State(""), gr.State({}), gr.State(0))
+        with gr.Tabs(elem_id="tabs") as tabs:
+            bench = Bench(workspace, jobs, *states, app, tabs)
+            for key, name in TABS:
+                with gr.Tab(name, id=key, elem_id=f"tab-{key}"):
+                    import_module(f"embertune.ui.tabs.{key}").build(bench)
     app.queue(default_concurrency_limit=8)
     jobs.start()
     return app

@@ -27,5 +27,7 @@ class Bench(NamedTuple):
     """gr.State: settings to be loaded into the form of Tune; {} for none."""
     changed: Any
     """gr.State: a count that rises when a data set, job or run came or went; who changes one, raises it."""
+    page: Any
+    """The gr.Blocks; ``page.load`` is when a browser opens it."""
     tabs: Any
     """gr.Tabs; ``gr.Tabs(selected="tune")`` as an output opens another tab."""

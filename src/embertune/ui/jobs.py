@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from embertune.core.files import write_whole
+from embertune.data.io import load_dataset
 from embertune.errors import DataError, StorageError
 from embertune.ui.workspace import Workspace, new_id
 
@@ -212,6 +213,8 @@ class Jobs:
             if child.poll() is not None:
                 del self._children[key]
         jobs = self.all()
+        for job in jobs:
+            self._adopt(job)
         waiting = [job for job in jobs if job.state == "queued"]
         if waiting and not any(job.state == "running" for job in jobs):
             self._launch(waiting[-1])
@@ -249,6 +252,15 @@ class Jobs:
                 )  # fmt: skip
                 self._children[job.id] = child
             write_whole(folder / "started.json", json.dumps({"time": time.time(), "pid": child.pid}) + "\n")
+
+    def _adopt(self, job: Job) -> None:
+        """Make a data set of what a job that writes queries has made; tried once."""
+        tried = self._folder(job.id) / "adopted"
+        if job.kind != "synthesize" or job.state != "done" or tried.exists():
+            return
+        _touch(tried)
+        made = (self.workspace.folder / job.result).parent
+        self.workspace.add(load_dataset(made, name=job.name), job.name, note="queries were written", key=job.id)
 
     def _end(self, key: str) -> None:
         pid = int((_json(self._folder(key) / "started.json") or {}).get("pid", 0))

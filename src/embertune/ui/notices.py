@@ -9,7 +9,7 @@ from typing import Any
 from embertune._optional import require
 from embertune.errors import EmbertuneError
 
-__all__ = ["explained"]
+__all__ = ["explained", "on_select"]
 
 
 def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,4 +30,19 @@ def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
             gr = require("gradio", extra="ui", purpose="The workbench")
             raise gr.Error(html.escape(str(error)), duration=None, print_exception=False) from None
 
+    return told
+
+
+def on_select(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a handler of a ``select`` event: what was chosen comes first, then the inputs.
+
+    Gradio finds out by its annotation which parameter the event is, and has to be asked for the class.
+    """
+    gr = require("gradio", extra="ui", purpose="The workbench")
+    explaining = explained(handler)
+
+    def told(event: Any, *values: Any) -> Any:
+        return explaining(event, *values)
+
+    told.__annotations__ = {"event": gr.SelectData}
     return told

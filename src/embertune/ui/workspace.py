@@ -1,6 +1,7 @@
 """The folder on disk that the workbench works in: data sets, runs, feedback, settings. There is no other state.
 
-* ``data/<id>/data.json``: name and versions; ``v1/``, ``v2/``, …: each a BEIR folder; ``source/``: what was uploaded
+* ``data/<id>/data.json``: name and versions; ``<name>-v1/``, ``<name>-v2/``, …: BEIR folders; ``source/``: uploads
+* ``uploads/<id>/``: documents that queries were written for
 * ``runs/<id>/``: an adapter with its record and report, as ``embertune tune --out`` writes it
 * ``jobs/<id>/``: what was asked of a run, and how far it is; see `embertune.ui.jobs`
 * ``feedback/votes.jsonl``: thumbs of the Ask tab, one JSON object per line, as ``embertune feedback`` reads them
@@ -23,7 +24,8 @@ from embertune.core.files import write_whole
 from embertune.core.paths import as_path
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
-from embertune.errors import DataError, StorageError
+from embertune.errors import DataError, EmbertuneError, StorageError
+from embertune.reports.record import Record
 
 __all__ = ["DataEntry", "RunEntry", "Version", "Workspace", "new_id"]
 
@@ -104,7 +106,7 @@ class Workspace:
     def __init__(self, folder: str | Path) -> None:
         self.folder = as_path(folder).resolve()
         try:
-            for name in ("data", "runs", "jobs", "feedback"):
+            for name in ("data", "runs", "jobs", "feedback", "uploads"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
@@ -123,7 +125,9 @@ class Workspace:
             raise DataError(f"{name[:80]!r} is not the name of anything in this workspace. Choose one from the list.")
         return self.folder / kind / name
 
-    def add(self, dataset: Dataset, name: str, *, source: Path | None = None, note: str = "loaded") -> DataEntry:
+    def add(
+        self, dataset: Dataset, name: str, *, source: Path | None = None, note: str = "loaded", key: str = ""
+    ) -> DataEntry:
         """Keep a data set, and what it came from.
 
         Args:
@@ -131,11 +135,12 @@ class Workspace:
             name: What lists call it.
             source: A file or a folder, copied beside it.
             note: Where it comes from, in a few words.
+            key: Its id; a new one if not given.
 
         Raises:
             StorageError: The disk refused; nothing is left of it.
         """
-        key = new_id(name)
+        key = key or new_id(name)
         folder = self.inside("data", key)
         try:
             folder.mkdir()
@@ -164,7 +169,7 @@ class Workspace:
     def _add_version(self, entry: DataEntry, dataset: Dataset, note: str) -> DataEntry:
         number = len(entry.versions) + 1
         folder = self.inside("data", entry.id)
-        dataset.save(folder / f"v{number}")
+        dataset.save(folder / _version_folder(entry.name, number))
         version = Version(
             number, _now(), note, dataset.fingerprint, len(dataset.corpus), len(dataset.queries), dataset.notes
         )
@@ -199,7 +204,7 @@ class Workspace:
         number = entry.latest.number if version is None else int(version)
         if not 1 <= number <= len(entry.versions):
             raise DataError(f"{entry.name} has no version {number}; it has 1 to {len(entry.versions)}.")
-        return self.inside("data", key) / f"v{number}"
+        return self.inside("data", key) / _version_folder(entry.name, number)
 
     def load(self, key: str, version: int | None = None) -> Dataset:
         """Read a version of a data set; the last few that were read are kept in memory.
@@ -282,6 +287,11 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "data"
 
 
+def _version_folder(name: str, number: int) -> str:
+    """Name the folder of a version; what the command line reads from there is called so in its record."""
+    return f"{_slug(name)}-v{number}"
+
+
 def _now() -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S")
 
@@ -307,9 +317,20 @@ def _data_entry(path: Path) -> DataEntry | None:
 
 
 def _run_entry(path: Path) -> RunEntry | None:
-    told = _json(path)
-    is_record = isinstance(told, dict) and {"name", "created", "verdict", "data"} <= told.keys()
-    return RunEntry(path.parent.name, path.parent, told) if is_record else None
+    try:
+        record = _record(path, path.stat().st_mtime_ns)
+    except OSError:
+        return None
+    return RunEntry(path.parent.name, path.parent, record) if record is not None else None
+
+
+@lru_cache(maxsize=1024)
+def _record(path: Path, _: int) -> Record | None:
+    """Read a record once, until its file changes; None where it is none."""
+    try:
+        return Record.read(path)
+    except EmbertuneError:
+        return None
 
 
 def _remove(folder: Path) -> None:

@@ -1,0 +1,193 @@
+"""The tab Tune: what is trained how, and the runs that wait, run and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from embertune._optional import require
+from embertune.errors import DataError
+from embertune.training.config import EFFORTS
+from embertune.ui import tuning
+from embertune.ui.bench import Bench
+from embertune.ui.notices import explained
+from embertune.ui.watch import JobPanel
+
+__all__ = ["build"]
+
+_ENCODERS = (
+    "static",
+    "sentence-transformers/all-MiniLM-L6-v2",
+    "model2vec/minishlab/potion-base-8M",
+    "fastembed/BAAI/bge-small-en-v1.5",
+    "openai/text-embedding-3-small",
+    "cohere/embed-v4.0",
+    "voyage/voyage-3.5",
+    "gemini/gemini-embedding-001",
+)
+_SPLITS = {"the data's own, else by query": "", "by query": "by-query", "by document": "by-document", "given": "given"}
+_SIDES = {
+    "as the effort sets it": "",
+    "queries alone": "query",
+    "queries and documents": "both",
+    "what dev says": "auto",
+}
+
+
+def build(bench: Bench) -> None:
+    """Lay the tab out and wire it."""
+    gr = require("gradio", extra="ui", purpose="The workbench")
+    with gr.Row():
+        with gr.Column(scale=1, min_width=320):
+            form = _Form(gr)
+            start = gr.Button("Start tuning", variant="primary", elem_id="tune-start")
+        with gr.Column(scale=1, min_width=320):
+            panel = JobPanel(bench, ["tune"], name="tune", has_curve=True)
+            result = gr.HTML(elem_id="tune-result")
+
+    def submit(*values: Any) -> str:
+        settings = form.settings(values)
+        if not settings["data"]:
+            raise DataError("There is no data set yet. Load one in the tab Data, or the demo.")
+        name = f"{bench.workspace.data(settings['data']).name} on {settings['encoder']}"
+
+        def plan(key: str) -> tuple[list[str], str]:
+            return tuning.arguments(bench.workspace, settings, key), f"runs/{key}/record.json"
+
+        bench.workspace.keep_settings(encoder=settings["encoder"], effort=settings["effort"])
+        return bench.jobs.submit("tune", name, plan, settings=settings).id
+
+    start.click(explained(submit), form.inputs, [panel.job])
+    _follow_data(gr, bench, form)
+    bench.form.change(
+        explained(lambda settings: form.filled(bench, settings)), [bench.form], form.inputs, show_progress="hidden"
+    )
+    for trigger in (panel.job.change, bench.changed.change):
+        trigger(explained(lambda key: _verdict(bench, key)), [panel.job], [result], show_progress="hidden")
+    panel.job.change(lambda key: key, [panel.job], [bench.run], show_progress="hidden")
+
+
+def _verdict(bench: Bench, key: str) -> str:
+    """Say what came of a run, once it is there."""
+    from embertune.reports.markup import element
+    from embertune.reports.tables import text_table
+
+    if not key or bench.jobs.get(key).state != "done":
+        return ""
+    record = bench.workspace.run(key).record
+    return element(
+        "section",
+        element("p", record["verdict"]["sentence"], class_=f"verdict {record['verdict']['code']}"),
+        element("p", record["verdict"]["reason"]),
+        element("pre", text_table(record), tabindex="0", aria_label="Table of the metrics"),
+        class_="result",
+    )
+
+
+def _follow_data(gr: Any, bench: Bench, form: _Form) -> None:
+    def choices(key: str) -> Any:
+        entries = bench.workspace.datasets()
+        named = [
+            (f"{entry.name} · version {one.number} · {one.created}", f"{entry.id}@{one.number}")
+            for entry in entries
+            for one in reversed(entry.versions)
+        ]
+        mine = next((value for _, value in named if value.startswith(f"{key}@")), named[0][1] if named else None)
+        return gr.Dropdown(choices=named, value=mine)
+
+    for trigger in (bench.page.load, bench.data.change, bench.changed.change):
+        trigger(explained(choices), [bench.data], [form.data], show_progress="hidden")
+
+    def last() -> tuple[Any, ...]:
+        kept = bench.workspace.settings()
+        effort = kept.get("effort")
+        return kept.get("encoder") or "static", effort if effort in EFFORTS else "normal"
+
+    bench.page.load(last, None, [form.encoder, form.effort], show_progress="hidden")
+
+
+class _Form:
+    """The controls, in the order of `inputs`."""
+
+    def __init__(self, gr: Any) -> None:
+        self._gr = gr
+        self.data = gr.Dropdown(label="Data set", choices=[], elem_id="tune-data", interactive=True)
+        self.encoder = gr.Dropdown(
+            list(_ENCODERS), value="static", allow_custom_value=True, elem_id="tune-encoder", label="Encoder",
+            info="static is offline and needs no key. Any other may be typed: PROVIDER/MODEL, or a model's folder.",
+        )  # fmt: skip
+        self.adapter = gr.Dropdown(
+            list(tuning.FAMILIES), value=tuning.SEARCHED, label="Adapter", elem_id="tune-adapter",
+            info="The search tries linear maps on dev and is rarely beaten.",
+        )  # fmt: skip
+        self.effort = gr.Radio(
+            list(EFFORTS), value="normal", label="Effort", elem_id="tune-effort", info="How hard the search tries."
+        )
+        with gr.Accordion("More: every setting", open=False, elem_id="tune-more"):
+            self._build_more(gr)
+        self.adapter.change(tuning.family_rows, [self.adapter], [self.parameters], show_progress="hidden")
+        self.effort.change(
+            lambda effort: [gr.Textbox(placeholder=tuning.default_of(field, effort)) for field in self._fields],
+            [self.effort], self._boxes, show_progress="hidden",
+        )  # fmt: skip
+
+    def _build_more(self, gr: Any) -> None:
+        self.split = gr.Dropdown(list(_SPLITS), value=next(iter(_SPLITS)), label="Split", elem_id="tune-split")
+        self.side = gr.Dropdown(
+            list(_SIDES), value=next(iter(_SIDES)), label="Which embeddings are adapted", elem_id="tune-side",
+            info="Where documents are adapted, their stored vectors are to be written anew.",
+        )  # fmt: skip
+        self.seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="tune-seed")
+        self.strict = gr.Checkbox(label="Refuse data with near-copies of queries across train and test",
+                                  elem_id="tune-strict")  # fmt: skip
+        self._fields = tuning.hyperparameters()
+        gr.Markdown("Settings of the search; an empty field is as the effort sets it. Lists are typed as `[1, 0.1]`.")
+        self._boxes = [
+            gr.Textbox(label=field.name, info=field.meaning, placeholder=tuning.default_of(field, "normal"),
+                       max_lines=1, elem_id=f"tune-set-{field.name}")
+            for field in self._fields
+        ]  # fmt: skip
+        self.parameters = gr.Dataframe(
+            headers=["parameter", "value"], datatype="str", type="array", interactive=True, static_columns=[0],
+            label="Parameters of the adapter that is named above; none while linear maps are searched",
+            column_count=2, buttons=[], elem_id="tune-parameters", value=[],
+        )  # fmt: skip
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The controls."""
+        return [
+            self.data, self.encoder, self.adapter, self.effort, self.split, self.side, self.seed, self.strict,
+            self.parameters, *self._boxes,
+        ]  # fmt: skip
+
+    def settings(self, values: tuple[Any, ...]) -> dict[str, Any]:
+        """Give the choices, as `tuning.DEFAULTS` has them."""
+        data, encoder, adapter, effort, split, side, seed, strict, parameters, *typed = values
+        key, _, version = str(data or "").partition("@")
+        texts = ((text or "").strip() for text in typed)
+        tuned = {field.name: text for field, text in zip(self._fields, texts, strict=True) if text}
+        return {
+            "data": key, "version": int(version or 0), "encoder": str(encoder or ""), "adapter": adapter,
+            "effort": effort, "split": _SPLITS[split], "side": _SIDES[side], "seed": int(seed or 0), "strict": strict,
+            "tuning": tuned, "parameters": tuning.changed_rows(adapter, parameters),
+        }  # fmt: skip
+
+    def filled(self, bench: Bench, settings: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Give the values of the controls for choices that were made before."""
+        gr = self._gr
+        if not settings:
+            return tuple(gr.skip() for _ in self.inputs)
+        told = {**tuning.DEFAULTS, **settings}
+        known = {f"{entry.id}@{one.number}" for entry in bench.workspace.datasets() for one in entry.versions}
+        data = f"{told.get('data')}@{told.get('version')}"
+        rows = [[name, told["parameters"].get(name, value)] for name, value in tuning.family_rows(told["adapter"])]
+        return (
+            data if data in known else gr.skip(), told["encoder"], told["adapter"], told["effort"],
+            _key_of(_SPLITS, told["split"]), _key_of(_SIDES, told["side"]), told["seed"], told["strict"], rows,
+            *(told["tuning"].get(field.name, "") for field in self._fields),
+        )  # fmt: skip
+
+
+def _key_of(choices: Mapping[str, str], value: str) -> str:
+    return next((name for name, one in choices.items() if one == value), next(iter(choices)))
