@@ -115,7 +115,8 @@ def test_an_artefact_is_replaced_whole(small, run):
     (small.out / "report.html").write_text("of the earlier one")
     assert run(*small.tune("--seed", 1)).code == 0
     record = json.loads((small.out / "record.json").read_text())
-    expected = {"README.md", "adapter.safetensors", "config.json", "record.json", "report.html"}
+    written = {"map.json", "rankings.jsonl", "record.json", "report.html"}
+    expected = {"README.md", "adapter.safetensors", "config.json", *written}
     shipped = record["verdict"]["code"] == "ship"
     assert {path.name for path in small.out.iterdir()} == expected | (set() if shipped else {"candidate"})
     assert "of the earlier one" not in (small.out / "report.html").read_text()

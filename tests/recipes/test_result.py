@@ -32,7 +32,7 @@ def refused(toy, quick):
 def test_what_ships_is_saved_whole(shipped, learnable, tmp_path):
     folder = shipped.save(tmp_path / "mine")
     assert {path.name for path in folder.iterdir()} == {
-        "README.md", "adapter.safetensors", "config.json", "record.json", "report.html",
+        "README.md", "adapter.safetensors", "config.json", "map.json", "rankings.jsonl", "record.json", "report.html",
     }  # fmt: skip
     assert json.loads((folder / "record.json").read_text(encoding="utf-8")) == shipped.record
     loaded = load_adapter(folder)

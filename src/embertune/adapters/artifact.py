@@ -30,7 +30,10 @@ __all__ = ["FORMAT", "check_target", "load_adapter", "save", "write_adapter", "w
 
 FORMAT = 1
 
-_NAMES = {"config.json", "adapter.safetensors", CANARY_FILE, "record.json", "README.md", "report.html", "candidate"}
+_NAMES = {
+    "config.json", "adapter.safetensors", CANARY_FILE, "record.json", "README.md", "report.html", "candidate",
+    "rankings.jsonl", "map.json",
+}  # fmt: skip
 
 
 def save(adapter: Adapter, folder: str | Path) -> Path:

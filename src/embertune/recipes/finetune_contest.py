@@ -16,6 +16,7 @@ from embertune.evaluation.evaluate import Evaluation, evaluate
 from embertune.evaluation.holdout import Holdout
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.run import Run
+from embertune.recipes.details import make_details
 from embertune.recipes.finetune_data import Parts
 from embertune.recipes.measure import Measured, Rankings, Told, read_off, reported_metrics
 from embertune.recipes.plan import inner_folds
@@ -117,7 +118,8 @@ def judge_all(
     trials, depth = parts.plan.trials, depth_of(metric, len(base.documents))
     before, after = (rank(trials, [IdentityAdapter()], encoded, depth) for encoded in (base, tuned))
     rankings = Rankings(trials, base.document_ids, before, after)
-    measured = replace(read_off(rankings, test, metric, Told(), seed=seed), opened=holdout.opened)
+    details = make_details(trials, base, before, after, test, seed=seed)
+    measured = replace(read_off(rankings, test, metric, Told(), seed=seed), opened=holdout.opened, details=details)
     if adapters is None:
         return Judged(measured, {}, None)
     others = {}

@@ -142,7 +142,11 @@ def _run(
     record = make_finetune_record(parts, config, base.spec, judged, course)
     library = require("sentence_transformers", extra="finetune", purpose="Fine-tuning")
     return FinetuneResult(
-        record, library.SentenceTransformer(str(model)), judged.measured.verdict, judged.measured.texts
+        record,
+        library.SentenceTransformer(str(model)),
+        judged.measured.verdict,
+        judged.measured.texts,
+        judged.measured.details,
     )
 
 

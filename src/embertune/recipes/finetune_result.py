@@ -15,6 +15,7 @@ from embertune._optional import require
 from embertune.core.paths import as_path
 from embertune.errors import StorageError
 from embertune.evaluation.verdict import Verdict
+from embertune.recipes.details import Details
 from embertune.reports.examples import Texts
 
 __all__ = ["FinetuneResult", "check_output"]
@@ -32,12 +33,14 @@ class FinetuneResult:
         model: The trained ``SentenceTransformer``.
         verdict: Ship it, or don't, and why.
         texts: Queries, and the rankings of those that changed most, for the report; never in the record.
+        details: What each test query found before and after, by ids, and a map.
     """
 
     record: Mapping[str, Any]
     model: Any
     verdict: Verdict
     texts: Texts
+    details: Details | None = None
 
     def save(self, folder: str | Path) -> Path:
         """Write a folder that ``SentenceTransformer(folder)`` loads, with card, record.json and report.html in it.
@@ -64,6 +67,8 @@ class FinetuneResult:
                 }
                 for name, text in files.items():
                     (staging / name).write_text(text, encoding="utf-8", newline="")
+                if self.details is not None:
+                    self.details.write(staging)
                 staging.chmod(0o755)
                 _swap(staging, target)
             finally:

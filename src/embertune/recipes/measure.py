@@ -24,6 +24,7 @@ from embertune.evaluation.run import Run
 from embertune.evaluation.statistics import queries_to_settle
 from embertune.evaluation.verdict import Evidence, Verdict, decide
 from embertune.recipes.contest import Contest
+from embertune.recipes.details import Details, make_details
 from embertune.recipes.foreign import judge_foreign
 from embertune.recipes.plan import Trial
 from embertune.recipes.ranking import Ranked, depth_of, rank
@@ -71,6 +72,7 @@ class Measured:
         texts: The test queries, and the rankings of those that gained and lost most.
         judgments: Of the test queries, in their order.
         evaluations: Of base and tuned.
+        details: What each test query found, and a map; None where only rankings were read off.
     """
 
     scores: dict[str, Any]
@@ -82,6 +84,7 @@ class Measured:
     texts: Texts
     judgments: Judgments
     evaluations: tuple[Evaluation, Evaluation]
+    details: Details | None = None
 
 
 def measure(
@@ -110,7 +113,8 @@ def measure(
         "foreign": None if theirs is None else theirs.to_dict(),
         "strength": strength_curve(contest, found.judgments, config.metric, ends=found.evaluations, theirs=theirs),
     }
-    return replace(found, scores=scores, opened=holdout.opened)
+    details = make_details(trials, encoded, base, tuned, test, seed=seed)
+    return replace(found, scores=scores, opened=holdout.opened, details=details)
 
 
 class Rankings(NamedTuple):

@@ -13,6 +13,7 @@ from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.state import gate_config
 from embertune.evaluation.verdict import Verdict
+from embertune.recipes.details import Details
 from embertune.reports.examples import Texts
 
 __all__ = ["Result"]
@@ -29,6 +30,7 @@ class Result:
             test was not asked about it, and what was measured is the frozen encoder.
         verdict: Ship it, or don't, and why.
         texts: Queries, and the rankings of those that changed most, for the report; never in the record.
+        details: What each test query found before and after, by ids, and a map.
 
     Example:
         >>> from embertune.data.dataset import Dataset
@@ -44,6 +46,7 @@ class Result:
     candidate: Adapter
     verdict: Verdict
     texts: Texts
+    details: Details | None = None
 
     @classmethod
     def of(
@@ -54,6 +57,7 @@ class Result:
         texts: Texts,
         *,
         trained: Adapter | None = None,
+        details: Details | None = None,
     ) -> Result:
         """Decide what may be served, and attach record and card to it.
 
@@ -64,6 +68,7 @@ class Result:
             texts: For the report.
             trained: What was fitted and not taken by dev, and so not measured; kept where the candidate is the
                 identity.
+            details: What each test query found.
         """
         served = candidate if verdict.code == "ship" else IdentityAdapter()
         if trained is not None and isinstance(candidate, IdentityAdapter):
@@ -72,10 +77,10 @@ class Result:
         served.encoder, served.canaries = candidate.encoder, candidate.canaries
         for adapter, kept in ((served, record), (candidate, {**record, "adapter": describe(candidate)})):
             adapter.attachments = _attachments(kept)
-        return cls(record, served, candidate, verdict, texts)
+        return cls(record, served, candidate, verdict, texts, details)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the adapter, its record and card, and report.html; a candidate that may not ship goes to candidate/.
+        """Write the adapter, record, card, report and what each query found; what may not ship goes to candidate/.
 
         Args:
             folder: Where to; an earlier saved adapter there is replaced once all of the new one is written.
@@ -95,6 +100,8 @@ class Result:
                 write_adapter(self.candidate, staging / "candidate")
             page = html_report(self.record, texts=self.texts)
             (staging / "report.html").write_text(page, encoding="utf-8", newline="")
+            if self.details is not None:
+                self.details.write(staging)
 
         return write_folder(folder, fill)
 

@@ -144,7 +144,9 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
     experiment = Experiment(dataset, loaded.spec, plan, config, leakage, seed, contest.cost)
     final.adapter.encoder, final.adapter.canaries = loaded.spec.to_dict(), canaries
     record = make_record(experiment, final, measured, seconds)
-    return Result.of(record, final.adapter, measured.verdict, measured.texts, trained=final.trained)
+    return Result.of(
+        record, final.adapter, measured.verdict, measured.texts, trained=final.trained, details=measured.details
+    )
 
 
 def _with_canaries(encoder: Encoder, encoded: Encoded) -> tuple[Canaries | None, Encoded]:
