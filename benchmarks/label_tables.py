@@ -56,6 +56,6 @@ def curve_lines(rows):
         )
     held = sum(row["gain low"] <= row["measured"] - row["at half"] <= row["gain high"] for row in rows)
     ours, now = (sum(abs(row[key]) for row in rows) / len(rows) for key in ("error", "error as now"))
-    told = f"Mean size of the error: {ours:.4f}; of \"as now\" {now:.4f}."
+    told = f'Mean size of the error: {ours:.4f}; of "as now" {now:.4f}.'
     lines += ["", f"{told} The interval of the gain held {held} of {len(rows)} times."]
     return lines

@@ -57,7 +57,7 @@ PEERS = (
     "llama-index-two-layer", "st-dense", "st-dense-identity", "st-dense-identity-refit", "weightgain",
     "triplet-notebook", "search-adaptor",
 )  # fmt: skip
-OURS = ("embertune-fast", "embertune", "embertune-auto")
+OURS = ("embertune-fast", "embertune-query", "embertune")
 METHODS = (*BASELINES, *PEERS, *OURS)
 _DEPTH = 100
 

@@ -38,9 +38,9 @@ def lines(rows):
 _INTRO = """\
 `python benchmarks/peers.py`. Every method gets the same frozen vectors and the same split, and one judge scores all by
 exact search. The peers are their authors' own code where it runs, else their published recipe (`benchmarks/peers/`,
-each with its source). `embertune` is `tune` at its defaults, queries alone; `embertune-fast` has `effort="fast"`;
-`embertune-auto` has `side="auto"` and may also map documents and move those that have training queries. What is judged
-is what was trained, shipped or not; the verdict stands beside the name.
+each with its source). `embertune` is `tune` at its defaults: it may also map documents and move those that have
+training queries; `embertune-query` has `side="query"` and leaves documents alone, and so does `embertune-fast`, which is
+`effort="fast"`. What is judged is what was trained, shipped or not; the verdict stands beside the name.
 
 Peers choose on dev and train on train, as their code does. `tune` trains once more on train and dev when it has chosen;
 rows called "refit" give the peers that, too, so that the difference is not one of data.
@@ -54,7 +54,7 @@ _SUMMARY = f"""\
 ### In short
 
 {{rows}} rows: one per set, encoder, split and seed. Change is the mean over a method's rows; beside it stands
-`embertune-auto` on the same rows. First or level, and worst change, are told of groups of {_FEWEST} queries or more."""
+`embertune` on the same rows. First or level, and worst change, are told of groups of {_FEWEST} queries or more."""
 _COVERAGE = f"""\
 ### What was run
 
@@ -87,10 +87,10 @@ def _summary(table):
     failed = sum("error" in row for row in table.values())
     every = {key[:4] for key in table}
     parts = [*_SUMMARY.format(rows=len(every)).splitlines(), "",
-             "| method | rows | change | embertune-auto there | first or level: all | seen | unseen | worst change | "
+             "| method | rows | change | embertune there | first or level: all | seen | unseen | worst change | "
              f"worse than base by > {_HARM} | CPU s, median | most | peak MiB |",
              "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]  # fmt: skip
-    parts += [_summary_line(name, found[name], found["embertune-auto"]) for name in METHODS if found[name]]
+    parts += [_summary_line(name, found[name], found["embertune"]) for name in METHODS if found[name]]
     parts += ["", *_verdicts(found, every)]
     parts += ["", *(line for name in OURS for line in _behind(name, found[name]))]
     if wall := sum("seconds" in row and "cpu_seconds" not in row and row["peer"] in PEERS for row in table.values()):

@@ -27,9 +27,9 @@ from embertune.training.config import TuneConfig
 
 # name -> effort, settings beside one seed
 OURS = {
-    "embertune-fast": ("fast", {"side": "query"}),
-    "embertune": ("normal", {"side": "query"}),
-    "embertune-auto": ("normal", {"side": "auto"}),
+    "embertune-fast": ("fast", {}),
+    "embertune-query": ("normal", {"side": "query"}),
+    "embertune": ("normal", {}),
 }
 
 

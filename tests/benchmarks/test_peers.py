@@ -193,7 +193,7 @@ def test_every_method_but_bm25_is_told_how_far_it_is_behind_the_first(peers, dat
     assert rows["triplet-notebook"]["behind"]["all"]["first"] == "base"
 
 
-@pytest.mark.parametrize(("peer", "side"), [("embertune-fast", "query"), ("embertune-auto", "auto")])
+@pytest.mark.parametrize(("peer", "side"), [("embertune-fast", "query"), ("embertune", "auto")])
 def test_our_rows_are_what_tune_trains_on_the_same_split(peers, data, encoded, tmp_path, peer, side):
     chosen = options(peers, tmp_path, [peer])
     chosen.set = ["folds=2", "search_steps=4", "max_steps=5", "pulls=[0.1, 0.01]"]
@@ -201,7 +201,7 @@ def test_our_rows_are_what_tune_trains_on_the_same_split(peers, data, encoded, t
     (row,) = json.loads(chosen.results.read_text())
     ids = {"corpus_ids": np.array(encoded.document_ids), "query_ids": np.array(encoded.query_ids)}
     np.savez(tmp_path / "vectors.npz", corpus=encoded.documents, queries=encoded.queries, **ids)
-    effort = {"embertune-fast": "fast", "embertune-auto": "normal"}[peer]
+    effort = {"embertune-fast": "fast", "embertune": "normal"}[peer]
     settings = {"folds": 2, "search_steps": 4, "max_steps": 5, "pulls": [0.1, 0.01], "seeds": 1, "side": side}
     config = TuneConfig.of_effort(effort, **settings)
     result = tune(data, PrecomputedEncoder(tmp_path / "vectors.npz"), split="by-query", effort=config, seed=GROUP[3])

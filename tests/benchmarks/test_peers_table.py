@@ -35,7 +35,7 @@ ROWS = [
     row("nudge-n", 0.05, lag=0.05, cpu_seconds=0.25, seconds=9.0, peak_mib=300.4),
     row("llama-index-linear", -0.01, lag=0.11, cpu_seconds=0.125, seconds=9.0, peak_mib=500.0),
     row("embertune-fast", 0.09, lag=0.005, cpu_seconds=0.1, seconds=9.0, peak_mib=60.0, verdict="ship"),
-    row("embertune-auto", 0.1, cpu_seconds=2.0, seconds=9.0, peak_mib=90.0, verdict="ship"),
+    row("embertune", 0.1, cpu_seconds=2.0, seconds=9.0, peak_mib=90.0, verdict="ship"),
 ]
 
 
@@ -56,7 +56,7 @@ def test_a_block_marks_the_first_and_those_level_with_it(table):
         "| 0.12 | 500 |",
         "| embertune-fast (ship) | **0.590** | +0.090 [+0.070, +0.110] | **0.590** (+0.090) | **0.590** (+0.090) "
         "| 0.590 | 0.590 | 0.10 | 60 |",
-        "| embertune-auto (ship) | **0.600** | +0.100 [+0.080, +0.120] | **0.600** (+0.100) | **0.600** (+0.100) "
+        "| embertune (ship) | **0.600** | +0.100 [+0.080, +0.120] | **0.600** (+0.100) | **0.600** (+0.100) "
         "| 0.600 | 0.600 | 2.00 | 90 |",
     ]
 
@@ -70,7 +70,7 @@ def test_the_summary_counts_rows_and_names_the_best(table):
     assert find(lines, "| embertune-fast | 1 |").split(" | ")[4:7] == ["1 of 1"] * 3
     assert find(lines, "| BM25 | 1 |").split(" | ")[4:7] == ["–"] * 3
     assert find(lines, "Over the 1 rows") == (
-        "Over the 1 rows that all have the mean gain of embertune-auto is +0.1000, that of the best peer, nudge-n, "
+        "Over the 1 rows that all have the mean gain of embertune is +0.1000, that of the best peer, nudge-n, "
         "+0.0500: 2.00 times. embertune-fast takes less CPU time than llama-index-linear in 1 of 1 rows. BM25 is ahead "
         "of every adapter, and of base, in at least one split of: scifact (all-MiniLM-L6-v2)."
     )
@@ -79,17 +79,17 @@ def test_the_summary_counts_rows_and_names_the_best(table):
 def test_where_ours_is_behind_is_said(table):
     rows = [
         *ROWS,
-        row("embertune", 0.07, lag=0.03, unseen=3),
-        row("embertune", 0.0, lag=0.04, seen=0, split="by-document"),
+        row("embertune-query", 0.07, lag=0.03, unseen=3),
+        row("embertune-query", 0.0, lag=0.04, seen=0, split="by-document"),
     ]
     lines = table.lines(rows)
-    at = lines.index("* embertune is behind the first on (set, encoder, split, seed, queries):")
+    at = lines.index("* embertune-query is behind the first on (set, encoder, split, seed, queries):")
     assert lines[at + 1 : at + 4] == [
         "  * scifact minilm by-document 0, all: 0.040 behind x",
         "  * scifact minilm given 0, all: 0.030 behind x",
         "  * scifact minilm given 0, seen: 0.030 behind x",
     ]
-    assert not any("embertune-auto is behind" in line for line in lines)
+    assert not any("embertune is behind" in line for line in lines)
 
 
 def test_what_was_not_run_is_said(table):
