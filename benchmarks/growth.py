@@ -1,13 +1,13 @@
 """How time and memory of fitting and choosing grow with pairs, documents and dimensions.
 
-    python benchmarks/growth.py [--only 10000,100000,1536]
+    python benchmarks/growth.py [--only 10000,100000,1536 ...]
 
 Vectors are made up, with structure: documents in clusters, queries as documents seen through a rotation and noise; they
 lie in memory-mapped files. Every size runs in a process of its own, at all cores or as OPENBLAS_NUM_THREADS says, with
 effort="normal". Beside it stands
 the float32 matrix product of the same process, timed before and after, and the share of the time that is spent in the
 solver, in search and in finding the subspace. Memory is what the process takes beyond the mapped files.
-Writes benchmarks/results/growth.json.
+Writes benchmarks/results/growth.json, where rows that were not run anew stay.
 """
 
 import argparse
@@ -30,7 +30,8 @@ SIZES = [
     (1_000, 1_000, 384), (3_000, 3_000, 384), (10_000, 10_000, 384), (30_000, 30_000, 384), (100_000, 100_000, 384),
     (3_000, 20_000, 384), (10_000, 100_000, 1536), (300_000, 300_000, 384),
 ]  # fmt: skip
-PARTS = {"solver": "value_and_gradient", "search": "top_k", "subspace": "principal_directions"}
+KEY = ("dimension", "documents", "pairs", "threads")
+PARTS = {"solver": "value_and_gradient", "search": "count_before", "subspace": "principal_directions"}
 
 
 def make(folder, pairs, documents, dimension):
@@ -118,20 +119,22 @@ def measure(folder):
         for part, name in PARTS.items():
             parts[part] += total if function == name else 0.0
     best = max(choice.candidates, key=lambda one: one.weight)
-    return {"seconds": seconds, "cpu": cpu, "mib": peak[0], "gflops": rates, "folds": len(folds), "parts": parts,
+    return {"side": config.side, "seconds": seconds, "cpu": cpu, "mib": peak[0], "gflops": rates, "folds": len(folds), "parts": parts,
             "base": choice.candidates[0].dev, "tuned": best.dev, "best": best.params}  # fmt: skip
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", help="pairs,documents,dimensions")
+    parser.add_argument("--only", nargs="+", help="pairs,documents,dimensions")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
         print(json.dumps(measure(args.measure)))
         return
-    sizes = SIZES if args.only is None else [tuple(map(int, args.only.split(",")))]
-    target, found = HERE / "results" / "growth.json", []
+    sizes = SIZES if args.only is None else [tuple(map(int, one.split(","))) for one in args.only]
+    target = HERE / "results" / "growth.json"
+    known = json.loads(target.read_text(encoding="utf-8")) if target.is_file() else []
+    found = {tuple(row[name] for name in KEY): row for row in known}
     env = {**os.environ, "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", str(os.cpu_count() or 1))}
     for pairs, documents, dimension in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -140,14 +143,13 @@ def main():
             result = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
         row = {"pairs": pairs, "documents": documents, "dimension": dimension,
                "threads": int(env["OPENBLAS_NUM_THREADS"]), **json.loads(result.stdout)}  # fmt: skip
-        found.append(row)
+        found[tuple(row[name] for name in KEY)] = row
         shares = ", ".join(f"{name} {spent:.1f}" for name, spent in row["parts"].items())
         rates = " and ".join(f"{rate:.0f}" for rate in row["gflops"])
         print(f"{pairs:7} x {documents:7} x {dimension:4}: {row['seconds']:6.1f} s (cpu {row['cpu']:.1f}; {shares}), "
               f"{row['mib']:.0f} MiB, {row['base']:.3f} -> {row['tuned']:.3f}, {rates} GFLOP/s",
               flush=True)  # fmt: skip
-        if args.only is None:
-            target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        target.write_text(json.dumps([found[key] for key in sorted(found)], indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ _EXTRAS = {
     "fastembed": "fastembed",
     "serve": "uvicorn",
 }
-_BASE = ("embertune", "numpy", "safetensors", "click", "platformdirs", "plotly", "wordllama")
+_BASE = ("embertune", "numpy", "safetensors", "click", "platformdirs", "plotly", "threadpoolctl", "wordllama")
 
 
 @dataclass(frozen=True)

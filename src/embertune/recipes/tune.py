@@ -13,6 +13,7 @@ from embertune.adapters.artifact import check_target
 from embertune.adapters.base import Adapter
 from embertune.adapters.canaries import Canaries
 from embertune.core.progress import Parts, Progress, silent
+from embertune.core.threads import threads_for
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
 from embertune.data.leakage import Leakage, find_leakage
@@ -264,6 +265,8 @@ def _choose(trial: Trial, known: _Known, plan: Plan, config: TuneConfig, seed: i
         # A gate is taken where dev shows that own queries keep their gain by it, and people's are not among these. It
         # would cost them 0 to .005 of .19 on finance10k-lyft (docs/experiments.md); gate="yes" still has one.
         config = replace(config, gate="no")
-    if config.adapter is not None:
-        return choose_given(pool, cut, config.adapter, config, seed=seed, progress=progress)
-    return choose(pool, cut, config, seed=seed, seen_share=plan.seen_share, progress=progress)
+    everyone = np.arange(len(rows))
+    with threads_for(len(rows) * len(pool.answers(everyone)) * pool.queries.shape[1]):
+        if config.adapter is not None:
+            return choose_given(pool, cut, config.adapter, config, seed=seed, progress=progress)
+        return choose(pool, cut, config, seed=seed, seen_share=plan.seen_share, progress=progress)
