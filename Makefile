@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.embertune
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check fix test test-torch finetune finetune-tensorboard benchmarks tables docs clean
+.PHONY: help install demo check fix test test-databases test-torch finetune finetune-tensorboard benchmarks tables docs clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
@@ -21,6 +21,10 @@ $(STAMP)-base: pyproject.toml | $(BIN)/python
 $(STAMP)-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[api,parquet,serve]' --group test --group lint
 	@touch $@ $(STAMP)-base
+
+$(STAMP)-databases: pyproject.toml $(STAMP)-test
+	$(BIN)/python -m pip install --quiet --group databases
+	@touch $@
 
 # constraints-torch.txt names the CPU build for development machines; users get a range.
 $(STAMP)-torch: pyproject.toml constraints-torch.txt $(STAMP)-test
@@ -43,6 +47,9 @@ fix: $(STAMP)-test  ## let ruff mend what it can
 
 test: $(STAMP)-test  ## every test that needs no torch
 	$(BIN)/python -m pytest
+
+test-databases: $(STAMP)-databases  ## the tests that need vector databases: real ones, in process
+	$(BIN)/python -m pytest tests/integrations
 
 test-torch: $(STAMP)-torch  ## the tests that need torch
 	$(BIN)/python -m pytest -m torch

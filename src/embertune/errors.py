@@ -14,6 +14,7 @@
   x ConformanceError (AssertionError)  an adapter of your own breaks the contract
   x MissingExtraError (ImportError)    an optional dependency is absent
   x StorageError (OSError)             a folder or disk refused what had to be written
+  x StoreError (RuntimeError)          a vector database refused, or holds something else than was expected
 
 Each is also the built-in named in brackets, so ``except ValueError`` works. A message says what was
 found (with counts), what was expected, and the line to type next.
@@ -126,6 +127,10 @@ class ConformanceError(EmbertuneError, AssertionError):
 
 class StorageError(EmbertuneError, OSError):
     """A folder or a disk refused what had to be written."""
+
+
+class StoreError(EmbertuneError, RuntimeError):
+    """A vector database refused, or holds something else than was expected."""
 
 
 class MissingExtraError(EmbertuneError, ImportError):

@@ -13,6 +13,7 @@ from embertune.errors import EmbertuneError
 __all__ = ["main"]
 
 COMMANDS = {
+    "apply": "Write what an adapter makes of the vectors in a database beside them; switch, or go back.",
     "audit": "Find labels that look wrong or missing, and put verdicts on them in.",
     "compare": "Judge adapters side by side on the same queries.",
     "curve": "Forecast what more labels would bring, and when to stop.",
