@@ -61,6 +61,7 @@ def chat_server():
 def every_kind():
     """Fitted adapters of 12 dimensions, of every family and form, by what is special about them."""
     from embertune import (
+        BridgeAdapter,
         Chain,
         DocumentAdapter,
         Gate,
@@ -92,11 +93,14 @@ def every_kind():
         "truncation": fit(TruncationAdapter(5)),
         "whitening": fit(WhiteningAdapter()),
         "documents": fit(DocumentAdapter("mean", reach=1.0)),
+        "rotation bridge": fit(BridgeAdapter("procrustes")),
+        "bridge": fit(BridgeAdapter("mlp", hidden=20, max_epochs=3)),
     }
     made |= {
         "half": made["linear"].scaled(0.5),
         "gated": made["linear"].gated(gates["gate"]),
         "gated half": made["both sides"].gated(**gates).scaled(0.5),
+        "half bridge": made["bridge"].scaled(0.5),
         "half truncation": made["truncation"].scaled(0.5),
         "half documents": made["documents"].scaled(0.5),
         "nothing": made["mlp"].scaled(0.0),

@@ -9,6 +9,7 @@ import pytest
 from embertune import BaseAdapter as Adapter
 from embertune import errors
 from embertune.adapters import (
+    BridgeAdapter,
     Chain,
     IdentityAdapter,
     LinearAdapter,
@@ -30,6 +31,7 @@ VARIANTS = [
       for rank in (None, 4)),
     LinearAdapter(form="diagonal"), LinearAdapter("both", form="diagonal"), LinearAdapter(max_candidates=12, seed=3),
     OrthogonalAdapter(1e-6), WhiteningAdapter(1, shrinkage=0.5), WhiteningAdapter(0, centre=False),
+    BridgeAdapter("procrustes"), BridgeAdapter("mlp", hidden=9, max_epochs=2), BridgeAdapter(rank=3, pull=0.1),
     TruncationAdapter(16), TruncationAdapter(1, start="first", max_steps=0),
     Chain([IdentityAdapter()]), Chain([Chain([OrthogonalAdapter(0.1)]), WhiteningAdapter(), LinearAdapter(rank=3)]),
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from embertune.adapters import (
+    BridgeAdapter,
     Chain,
     DocumentAdapter,
     IdentityAdapter,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from embertune.recipes.finetune_model import finetune
     from embertune.recipes.inspect_data import inspect
     from embertune.recipes.learning_curve import learning_curve
+    from embertune.recipes.migrate import migrate
     from embertune.recipes.mine_negatives import mine_negatives
     from embertune.recipes.pseudo_label import pseudo_label
     from embertune.recipes.result import Result
@@ -63,6 +65,7 @@ __all__ = [
     "AdaptedEncoder",
     "Adapter",
     "BaseAdapter",
+    "BridgeAdapter",
     "Chain",
     "Dataset",
     "Document",
@@ -101,6 +104,7 @@ __all__ = [
     "load_dataset",
     "load_encoder",
     "load_scorer",
+    "migrate",
     "mine_negatives",
     "pseudo_label",
     "split_dataset",
@@ -138,6 +142,7 @@ _LAZY = {
     "load_dataset": "data.io",
     "load_encoder": "encoders.registry",
     "load_scorer": "encoders.scorers",
+    "migrate": "recipes.migrate",
     "mine_negatives": "recipes.mine_negatives",
     "pseudo_label": "recipes.pseudo_label",
     "split_dataset": "data.splits",

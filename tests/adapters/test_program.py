@@ -14,7 +14,7 @@ from embertune.errors import ConfigError
 KINDS = [
     *("identity", "linear", "both sides", "low rank", "diagonal", "mlp", "orthogonal", "truncation", "whitening"),
     *("documents", "half", "gated", "gated half", "half truncation", "half documents", "nothing", "chain"),
-    *("query then documents", "gated chain"),
+    *("query then documents", "gated chain", "rotation bridge", "bridge", "half bridge"),
 ]
 
 
@@ -67,9 +67,9 @@ def test_a_family_of_ones_own_is_refused(every_kind):
 
     mine = Mine().fit(np.eye(3), np.eye(3))
     message = (
-        "An adapter of type 'linear' (Mine) cannot be written in steps for other runtimes; known are chain, document, "
-        "identity, linear, mlp, orthogonal, truncation, whitening. Serve it with Embertune instead: embertune serve "
-        "--adapter DIR"
+        "An adapter of type 'linear' (Mine) cannot be written in steps for other runtimes; known are bridge, chain, "
+        "document, identity, linear, mlp, orthogonal, truncation, whitening. Serve it with Embertune instead: "
+        "embertune serve --adapter DIR"
     )
     with pytest.raises(ConfigError, match=re.escape(message)):
         to_program(mine, "query")

@@ -2,6 +2,7 @@
 
 from embertune.adapters.artifact import load_adapter
 from embertune.adapters.base import Adapter, check_pairs
+from embertune.adapters.bridge import BridgeAdapter
 from embertune.adapters.chain import Chain
 from embertune.adapters.document import DocumentAdapter
 from embertune.adapters.identity import IdentityAdapter
@@ -13,6 +14,7 @@ from embertune.adapters.whitening import WhiteningAdapter
 
 __all__ = [
     "Adapter",
+    "BridgeAdapter",
     "Chain",
     "DocumentAdapter",
     "IdentityAdapter",

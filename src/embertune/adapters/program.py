@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from embertune.adapters.base import Adapter, Side
+from embertune.adapters.bridge import BridgeAdapter
 from embertune.adapters.chain import Chain
 from embertune.adapters.document import _TOLERANCE, DocumentAdapter
 from embertune.adapters.gate import Gate
@@ -161,6 +162,8 @@ class _Writer:
             return x
         if isinstance(adapter, TruncationAdapter):
             x = self.do("matmul", x, self.keep("start", adapter.start_))
+        if isinstance(adapter, BridgeAdapter):
+            x = self.do("matmul", x, self.keep("rotation", adapter.rotation_))
         return self.do("unit", x)
 
     def map(self, adapter: Adapter, side: Side, x: str) -> str:
@@ -222,7 +225,21 @@ def _chain(writer: _Writer, adapter: Any, side: Side, x: str) -> str:
     return x
 
 
+def _bridge(writer: _Writer, adapter: Any, side: Side, x: str) -> str:
+    unit = writer.do("unit", x)
+    mapped = writer.do("matmul", unit, writer.keep("matrix", adapter.matrix_))
+    if adapter.bias_.any():
+        mapped = writer.do("add", mapped, writer.keep("bias", adapter.bias_))
+    if adapter.network_:
+        names = {name: writer.keep(name, array) for name, array in adapter.network_.items()}
+        hidden = writer.do("add", writer.do("matmul", unit, names["input"]), names["input_bias"])
+        moved = writer.do("matmul", writer.do("relu", hidden), names["output"])
+        mapped = writer.do("add", mapped, writer.do("add", moved, names["output_bias"]))
+    return writer.do("unit", mapped)
+
+
 _FAMILIES: dict[type[Adapter], Callable[[_Writer, Any, Side, str], str]] = {
+    BridgeAdapter: _bridge,
     Chain: _chain,
     DocumentAdapter: _document,
     LinearAdapter: _linear,

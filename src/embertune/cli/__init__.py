@@ -25,6 +25,7 @@ COMMANDS = {
     "finetune": "Fine-tune a whole model, and say whether that beats the adapter.",
     "inspect": "Tell what can be learned from a data set, and what is wrong with it.",
     "logs": "Make training data of a search log.",
+    "migrate": "Go over to another encoder without embedding the index again.",
     "mine": "Find hard negatives with any encoder.",
     "pseudo-label": "Let a cross-encoder say how far positives lead over negatives.",
     "serve": "Serve adapters behind OpenAI's protocol.",
