@@ -53,24 +53,15 @@ def make_finetune_record(
         judged: What the test split said.
         course: How the training went.
     """
-    measured, dataset = judged.measured, parts.dataset
+    measured, dataset, metric = judged.measured, parts.dataset, config.primary
     means = {name: each.means for name, each in judged.others.items()}
-    leakage = find_leakage(parts.trial.pool, parts.trial.test)
-    model = {
-        "type": "fine-tuned",
-        "side": "query" if config.query_only else "both",
-        "loss": config.loss.name,
-        "epochs": config.num_epochs,
-        "batch_size": config.batch_size,
-        "learning_rate": config.learning_rate,
-        **({"lora": config.lora} if config.lora else {}),
-    }
+    model = _model(config)
     return {
         "format": 1,
         "name": f"{dataset.name}: {spec.model} fine-tuned",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "primary": config.primary,
-        "metrics": list(reported_metrics(config.primary)),
+        "primary": metric,
+        "metrics": list(reported_metrics(metric)),
         **measured.scores,
         "baselines": {**measured.scores["baselines"], **means},
         "verdict": measured.verdict.to_dict(),
@@ -80,13 +71,7 @@ def make_finetune_record(
         "encoder": spec.to_dict(),
         "adapter": model,
         "candidate": model,
-        "data": {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "split": parts.plan.to_dict(),
-            "leakage": leakage.to_dict(),
-            "notes": [*dataset.notes, *parts.plan.notes, *course.rows.notes, *course.told["notes"]],
-        },
+        "data": _data(parts, course),
         "seed": config.seed,
         "versions": _versions(),
         "test_opened": measured.opened,
@@ -94,17 +79,45 @@ def make_finetune_record(
         "cosines": measured.cosines,
         "queries": measured.queries,
         "contest": _contest(judged, config, course),
-        "training": {
-            # A model that lies on this machine goes by the name of its folder, as everywhere in records.
-            "config": {**_plain(asdict(config)), "model_name": spec.model},
-            "rows": len(course.rows),
-            "step": course.told["step"],
-            "steps": course.told["steps"],
-            "base": dict(course.base),
-            "curve": list(course.told["curve"]),
-            "reused": list(course.reused),
-        },
-    }  # fmt: skip
+        "training": _training(config, spec, course),
+    }
+
+
+def _model(config: FinetuneConfig) -> dict[str, Any]:
+    """Say what became of the model, in the place where records describe an adapter."""
+    return {
+        "type": "fine-tuned",
+        "side": "query" if config.query_only else "both",
+        "loss": config.loss.name,
+        "epochs": config.num_epochs,
+        "batch_size": config.batch_size,
+        "learning_rate": config.learning_rate,
+        **({"lora": config.lora} if config.lora else {}),
+    }
+
+
+def _data(parts: Parts, course: Course) -> dict[str, Any]:
+    dataset = parts.dataset
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "split": parts.plan.to_dict(),
+        "leakage": find_leakage(parts.trial.pool, parts.trial.test).to_dict(),
+        "notes": [*dataset.notes, *parts.plan.notes, *course.rows.notes, *course.told["notes"]],
+    }
+
+
+def _training(config: FinetuneConfig, spec: EncoderSpec, course: Course) -> dict[str, Any]:
+    return {
+        # A model that lies on this machine goes by the name of its folder, as everywhere in records.
+        "config": {**_plain(asdict(config)), "model_name": spec.model},
+        "rows": len(course.rows),
+        "step": course.told["step"],
+        "steps": course.told["steps"],
+        "base": dict(course.base),
+        "curve": list(course.told["curve"]),
+        "reused": list(course.reused),
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -36,9 +36,7 @@ def test_what_says_that_memory_ran_out(error, is_it):
 )
 def test_a_loss_that_is_no_number_has_a_likely_cause(labels, weights, config, cause):
     ids = [f"q{n}" for n in range(12)]
-    error = not_a_number(
-        math.inf, 7, ids, labels_finite=labels, weights_finite=weights, config=FinetuneConfig(**config)
-    )
+    error = not_a_number(math.inf, 7, ids, labels_finite=labels, weights_sound=weights, config=FinetuneConfig(**config))
     start = (
         "The loss is infinite at step 7, of the batch with the queries q0, q1, q2, q3, q4, q5, q6, q7, q8, q9 and 2 "
     )

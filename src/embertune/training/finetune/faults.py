@@ -27,7 +27,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def not_a_number(
-    loss: float, step: int, query_ids: Iterable[str], *, labels_finite: bool, weights_finite: bool, config: Any
+    loss: float, step: int, query_ids: Iterable[str], *, labels_finite: bool, weights_sound: bool, config: Any
 ) -> TrainingError:
     """Say that the loss is no number: at which step, of which queries, and what is the likely cause.
 
@@ -36,34 +36,34 @@ def not_a_number(
         step: The optimizer step that was under way, from 1.
         query_ids: Of the batch.
         labels_finite: Whether the batch's labels were numbers.
-        weights_finite: Whether the weights were numbers before this step.
+        weights_sound: Whether the weights were numbers of a usual size before this step.
         config: The settings.
 
     Example:
         >>> from embertune.training.finetune.config import FinetuneConfig
         >>> settings = FinetuneConfig(learning_rate=10)
-        >>> print(not_a_number(math.nan, 3, ["q1"], labels_finite=True, weights_finite=False, config=settings))
-        The loss is nan at step 3, of the batch with the query q1. The weights were no numbers before that step: the \
-step before was too large, so the learning rate (10) is too high. Type: learning_rate=1
+        >>> print(not_a_number(math.nan, 3, ["q1"], labels_finite=True, weights_sound=False, config=settings))
+        The loss is nan at step 3, of the batch with the query q1. The weights had grown beyond all \
+bounds by then, so the learning rate (10) is too high. Type: learning_rate=1
     """
     ids = list(query_ids)
     shown = ", ".join(ids[:_SHOWN]) + (f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")
     named = f"the query {shown}" if len(ids) == 1 else f"the queries {shown}"
     return TrainingError(
         f"The loss is {'nan' if math.isnan(loss) else 'infinite'} at step {step}, of the batch with {named}. "
-        f"{_cause(labels_finite, weights_finite, config)}"
+        f"{_cause(labels_finite, weights_sound, config)}"
     )
 
 
-def _cause(labels_finite: bool, weights_finite: bool, config: Any) -> str:
+def _cause(labels_finite: bool, weights_sound: bool, config: Any) -> str:
     if not labels_finite:
         return "Labels of the batch are no numbers: look at what the teacher gives for these queries."
     if config.precision == "fp16":
         return "fp16 holds nothing above 65504, which is the likely cause. Type: precision=bf16"
-    if not weights_finite:
+    if not weights_sound:
         return (
-            "The weights were no numbers before that step: the step before was too large, so the learning rate "
-            f"({config.learning_rate:g}) is too high. Type: learning_rate={config.learning_rate / 10:g}"
+            f"The weights had grown beyond all bounds by then, so the learning rate ({config.learning_rate:g}) is too "
+            f"high. Type: learning_rate={config.learning_rate / 10:g}"
         )
     return (
         "Weights and labels are numbers, so it overflows on the way: look for empty or very long texts among these "

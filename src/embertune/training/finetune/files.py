@@ -84,8 +84,8 @@ def commented(config: FinetuneConfig | None = None) -> str:
         config: Whose values; None writes the defaults.
 
     Example:
-        >>> print(commented().splitlines()[4])
-        # In place of data: a data set of the Hugging Face hub, such as sentence-transformers/gooaq; its rows are
+        >>> print(commented(make_config({"seed": 7})).splitlines()[28])
+        seed: 7
     """
     head = "# Settings of embertune finetune. What is left out has the value that stands here."
     return "\n".join([head, "", *_lines(config or FinetuneConfig(), "")]) + "\n"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from embertune.core.hashing import fingerprint_texts
 from embertune.core.search import top_k
-from embertune.core.vectors import Vectors, normalize
+from embertune.core.vectors import Vectors
 from embertune.data.dataset import Dataset
 from embertune.evaluation.evaluate import evaluate_positions
 from embertune.evaluation.judgments import Judgments
@@ -82,16 +82,17 @@ class DevJudge:
         return fingerprint_texts([*self.queries, *self.documents, repr((pairs, self.triplets, self.metrics))])
 
     def score(self, queries: Vectors, documents: Vectors) -> dict[str, float]:
-        """Judge a model by its vectors of `queries` (n, d) and `documents` (m, d): metric -> mean."""
-        left, right = normalize(queries), normalize(documents)
+        """Judge a model by its vectors of `queries` (n, d) and `documents` (m, d), rows of length 1: metric -> mean."""
         ranking = [name for name in self.metrics if name != "accuracy"]
-        found: Mapping[str, float] = {}
+        found: dict[str, float] = {}
         if ranking:
-            depth = max(_DEPTH, *(parse_metric(name).k or len(right) for name in ranking))
-            positions, _ = top_k(left, right, depth)
+            depth = max(_DEPTH, *(parse_metric(name).k or len(documents) for name in ranking))
+            positions, _ = top_k(queries, documents, depth)
             scores = evaluate_positions(self.judgments, positions, ranking)
             found = {name: float(values.mean()) for name, values in scores.items()}
-        return {name: self._accuracy(left, right) if name == "accuracy" else found[name] for name in self.metrics}
+        return {
+            name: self._accuracy(queries, documents) if name == "accuracy" else found[name] for name in self.metrics
+        }
 
     def _accuracy(self, queries: Vectors, documents: Vectors) -> float:
         query, positive, negative = np.array(self.triplets, dtype=np.intp).T

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 from embertune._optional import require
 from embertune.core.progress import Progress
+from embertune.core.vectors import normalize
 from embertune.training.finetune.config import FinetuneConfig
 from embertune.training.finetune.faults import not_a_number
 from embertune.training.finetune.judge import DevJudge
 from embertune.training.finetune.models import frozen_modules, trainable
 from embertune.training.finetune.rows import TrainingRows
 
-__all__ = ["BEST", "WEIGHTS", "Parts", "make_parts", "read_weights"]
+__all__ = ["BEST", "WEIGHTS", "Parts", "make_parts", "put_weights"]
 
 BEST = "best.safetensors"
 WEIGHTS = "trained.safetensors"
@@ -27,7 +28,10 @@ WEIGHTS = "trained.safetensors"
 # An interruption costs this much at most; writing weights and moments of a model of 100 million takes a second or two.
 _SAVE_SECONDS = 120.0
 _LOGGED = 500
+_ROWS = "rows_of_batch"
 _ENCODED = 64
+# Weights of trained transformers are below 100.
+_SOUND = 1e4
 _PURPOSE = "Fine-tuning"
 
 
@@ -58,13 +62,23 @@ def make_parts(config: FinetuneConfig, judge: DevJudge, rows: TrainingRows, fold
     )
 
 
-def read_weights(path: Path) -> tuple[Mapping[str, Any], int]:
+def _read_weights(path: Path) -> tuple[Mapping[str, Any], int]:
     """Read weights by name, and the step that they are of."""
     safetensors = require("safetensors", extra="finetune", purpose=_PURPOSE)
     torch_format = require("safetensors.torch", extra="finetune", purpose=_PURPOSE)
     with safetensors.safe_open(path, framework="np") as file:
         step = int(file.metadata()["step"])
     return torch_format.load_file(path), step
+
+
+def put_weights(model: Any, path: Path) -> int:
+    """Put weights that were written into the model; give the step that they are of."""
+    torch = require("torch", extra="finetune", purpose=_PURPOSE)
+    tensors, step = _read_weights(path)
+    with torch.no_grad():
+        for name, parameter in trainable(model).items():
+            parameter.copy_(tensors[name])
+    return step
 
 
 def _write_weights(model: Any, path: Path, step: int) -> None:
@@ -80,6 +94,7 @@ def _arguments(
     config: FinetuneConfig, model: Any, rows: TrainingRows, folder: Path, batch_size: int, accumulation: int
 ) -> Any:
     library = require("sentence_transformers", extra="finetune", purpose=_PURPOSE)
+    torch = require("torch", extra="finetune", purpose=_PURPOSE)
     steps = max(1, round(config.num_epochs * len(rows) / (batch_size * accumulation)))
     precision = _precision(config.precision)
     every = config.evaluation.eval_steps
@@ -109,7 +124,7 @@ def _arguments(
         logging_nan_inf_filter=False,
         report_to=list(config.tracking) or "none",
         disable_tqdm=True,
-        dataloader_pin_memory=precision != "fp32",
+        dataloader_pin_memory=torch.cuda.is_available(),
     )
 
 
@@ -140,7 +155,6 @@ def _by_column(rows: TrainingRows, query: str, document: str) -> dict[str, str]:
 def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
     library = require("sentence_transformers", extra="finetune", purpose=_PURPOSE)
     torch = require("torch", extra="finetune", purpose=_PURPOSE)
-    first = {text: at for at, text in reversed(list(enumerate(rows.columns["query"])))}
 
     class Trainer(library.SentenceTransformerTrainer):  # type: ignore[misc, name-defined]
         """sentence-transformers' trainer with checkpoints of trained weights alone, and a look at every loss."""
@@ -149,24 +163,14 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
             """The card is Embertune's own; sentence-transformers' would read all rows for examples."""
 
         def get_data_collator(self, *arguments: Any, **keywords: Any) -> Any:
-            collate = super().get_data_collator(*arguments, **keywords)
-            plain = type(collate).__call__
-
-            class Collator(type(collate)):  # type: ignore[misc]
-                def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
-                    batch: dict[str, Any] = plain(self, features)
-                    batch["rows_of_batch"] = torch.tensor([first[row["query"]] for row in features])
-                    return batch
-
-            collate.__class__ = Collator
-            return collate
+            return _with_rows(super().get_data_collator(*arguments, **keywords), rows)
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **keywords: Any) -> Any:
-            chosen = inputs.pop("rows_of_batch").tolist()
+            chosen = inputs.pop(_ROWS).tolist()
             for module in frozen_modules(self.model):
                 module.eval()
             found = super().compute_loss(model, inputs, *arguments, **keywords)
-            loss = found[0] if isinstance(found, tuple) else found
+            loss = (found[0] if isinstance(found, tuple) else found).detach()
             if not torch.isfinite(loss).all():
                 labels = inputs.get("label")
                 raise not_a_number(
@@ -174,7 +178,7 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
                     self.state.global_step + 1,
                     [rows.query_ids[at] for at in chosen],
                     labels_finite=labels is None or bool(torch.isfinite(labels).all()),
-                    weights_finite=all(bool(torch.isfinite(each).all()) for each in self.model.parameters()),
+                    weights_sound=all(bool((each.abs() < _SOUND).all()) for each in self.model.parameters()),
                     config=config,
                 )
             return found
@@ -185,12 +189,25 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
             _write_weights(self.model, target / WEIGHTS, self.state.global_step)
 
         def _load_from_checkpoint(self, checkpoint_path: str) -> None:
-            tensors, _ = read_weights(Path(checkpoint_path) / WEIGHTS)
-            with torch.no_grad():
-                for name, parameter in trainable(self.model).items():
-                    parameter.copy_(tensors[name])
+            put_weights(self.model, Path(checkpoint_path) / WEIGHTS)
 
     return Trainer
+
+
+def _with_rows(collate: Any, rows: TrainingRows) -> Any:
+    """Let a collator also give which rows are in a batch: a row is told by its query, for a message needs no more."""
+    torch = require("torch", extra="finetune", purpose=_PURPOSE)
+    first = {text: at for at, text in reversed(list(enumerate(rows.columns["query"])))}
+    kind = type(collate)
+
+    class Collator(kind):  # type: ignore[misc, valid-type]
+        def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+            batch: dict[str, Any] = super().__call__(features)
+            batch[_ROWS] = torch.tensor([first[row["query"]] for row in features])
+            return batch
+
+    collate.__class__ = Collator
+    return collate
 
 
 def _evaluator(judge: DevJudge) -> Any:
@@ -199,9 +216,10 @@ def _evaluator(judge: DevJudge) -> Any:
     class Evaluator(base.BaseEvaluator):  # type: ignore[misc, name-defined]
         """The project's own judge, on dev."""
 
-        def __call__(self, model: Any, *arguments: Any, **keywords: Any) -> dict[str, float]:
-            queries = model.encode_query(list(judge.queries), batch_size=_ENCODED, show_progress_bar=False)
-            documents = model.encode_document(list(judge.documents), batch_size=_ENCODED, show_progress_bar=False)
+        def __call__(self, model: Any, *arguments: Any, **others: Any) -> dict[str, float]:
+            keywords = {"batch_size": _ENCODED, "show_progress_bar": False}
+            queries = normalize(model.encode_query(list(judge.queries), **keywords))
+            documents = normalize(model.encode_document(list(judge.documents), **keywords))
             return {f"dev_{name}": value for name, value in judge.score(queries, documents).items()}
 
     return Evaluator()

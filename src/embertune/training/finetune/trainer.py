@@ -17,8 +17,8 @@ from embertune.training.finetune.config import FinetuneConfig
 from embertune.training.finetune.faults import is_out_of_memory
 from embertune.training.finetune.judge import DevJudge
 from embertune.training.finetune.losses import make_loss
-from embertune.training.finetune.models import load_model, merge_lora, trainable
-from embertune.training.finetune.parts import BEST, WEIGHTS, make_parts, read_weights
+from embertune.training.finetune.models import load_model, merge_lora
+from embertune.training.finetune.parts import BEST, WEIGHTS, make_parts, put_weights
 from embertune.training.finetune.randomness import own_randomness
 from embertune.training.finetune.rows import TrainingRows
 
@@ -188,12 +188,7 @@ def _finish(model: Any, state: Any, config: FinetuneConfig, folder: Path) -> int
     """Put the best weights in, merge, and give the step that they are of."""
     step = int(state.global_step)
     if config.evaluation.save_best_model and (folder / BEST).is_file():
-        tensors, best = read_weights(folder / BEST)
-        torch = require("torch", extra="finetune", purpose="Fine-tuning")
-        with torch.no_grad():
-            for name, parameter in trainable(model).items():
-                parameter.copy_(tensors[name])
-        step = best
+        step = put_weights(model, folder / BEST)
     if config.lora is not None:
         merge_lora(model)
     model.eval()

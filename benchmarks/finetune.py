@@ -1,0 +1,75 @@
+"""Base, BM25, the adapter, the fine-tuned model, and that with an adapter: on sets of the shared folder.
+
+    python benchmarks/finetune.py MODEL [--sets finance10k-lyft cosqa] [KEY=VALUE ...]
+
+MODEL is all-MiniLM-L6-v2 as a folder or by its name. One row per set and split is added to results/finetune.json as
+soon as it is measured; `--again` measures rows anew that are there. The defaults of `embertune finetune` are what is
+measured, and KEY=VALUE are changes of them, kept with the row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import tempfile
+from pathlib import Path
+
+from embertune.recipes.finetune_model import finetune
+from embertune.training.finetune.files import read_config
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
+RESULTS = ROOT / "benchmarks" / "results" / "finetune.json"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("changes", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument("--sets", nargs="+", default=["finance10k-lyft", "cosqa"])
+    parser.add_argument("--splits", nargs="+", default=["given", "by-document"])
+    parser.add_argument("--again", action="store_true")
+    arguments = parser.parse_args()
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.is_file() else []
+    for name in arguments.sets:
+        for split in arguments.splits:
+            there = [
+                row for row in rows if (row["data"], row["split"], row["changes"]) == (name, split, arguments.changes)
+            ]
+            if there and not arguments.again:
+                continue
+            rows = [row for row in rows if row not in there] + [measure(name, split, arguments)]
+            text = json.dumps({"rows": rows}, indent=2, ensure_ascii=False) + "\n"
+            RESULTS.write_text(text, encoding="utf-8")
+
+
+def measure(name, split, arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        fixed = [f"data={DATA / name}", f"model_name={arguments.model}", f"split={split}", f"output_dir={folder}/model"]
+        result = finetune(config=read_config(None, [*fixed, *arguments.changes]), progress=show, save=False)
+    record = result.record
+    print(f"\n{result}\n", flush=True)
+    return {
+        "data": name,
+        "split": split,
+        "changes": arguments.changes,
+        "model": record["encoder"]["model"],
+        "counts": record["counts"],
+        "contest": record["contest"],
+        "delta": record["delta"],
+        "verdict": record["verdict"],
+        "seconds": record["seconds"],
+        "step": [record["training"]["step"], record["training"]["steps"]],
+        "versions": record["versions"],
+        "machine": f"{platform.machine()}, {platform.system()}",
+    }
+
+
+def show(stage, done, total=None, note=""):
+    if total is None or done == total or done % 10 == 0:
+        print(f"{stage}: {done} of {total} {note}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
