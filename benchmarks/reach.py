@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
     parser.add_argument("--only", help="one set")
     parser.add_argument("--seeds", type=int, default=3, help="splits by document per row")
-    parser.add_argument("--side", default="query", choices=["query", "both"])
+    parser.add_argument("--side", default="auto", choices=["auto", "query", "both"], help="auto is what tune does")
     args = parser.parse_args()
     if not args.data.is_dir():
         sys.exit(f"{args.data} is not there: this benchmark needs the shared retrieval sets.")
@@ -122,7 +122,7 @@ def main():
                       f"[{row['low']:+.3f}, {row['high']:+.3f}] {row['verdict']:16} study {known} "
                       f"{row['seconds']['total']:.1f} s", flush=True)  # fmt: skip
     if args.only is None:
-        target = HERE / "results" / ("reach.json" if args.side == "query" else "reach-both.json")
+        target = HERE / "results" / ("reach.json" if args.side == "auto" else f"reach-{args.side}.json")
         target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 

@@ -106,7 +106,7 @@ def page(reach, aa, rules, peers, foreign, synthetic, speed, labels):
     parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
              "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
     if reach:
-        parts += ["## Tuning the query side", "", "`python benchmarks/reach.py`. \"study\" is base → tuned of the "
+        parts += ["## Tuning at its defaults", "", "`python benchmarks/reach.py`. \"study\" is base → tuned of the "
                   "study before this project, on the rows of its own splits.", "",
                   *long_table(reach), ""]  # fmt: skip
     if peers:
