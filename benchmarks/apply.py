@@ -76,7 +76,8 @@ def measure(uri: str, folder: Path, rows: int, width: int, kills: int, rounds: i
         apply = float(np.median(applies))
         return {
             "rows": rows, "dimension": width, "postgresql": db.info.server_version,
-            "copy_seconds": copies, "apply_seconds": applies, "apply_over_copy": float(np.median(np.divide(applies, copies))),
+            "copy_seconds": copies, "apply_seconds": applies,
+            "apply_over_copy": float(np.median(np.divide(applies, copies))),
             "vectors_per_second": rows / apply, "killed_at_rows": told, "every_vector_once": exact,
             "old_column_untouched": before == after, "rollback_exact": switched == [True, True],
             "in_place": update_in_place(db, in_place, width) if in_place else None,

@@ -36,14 +36,45 @@ def db(postgres, pgvector_url):
         yield connection
 
 
-def test_three_kills_lose_and_double_nothing(postgres, db, tmp_path):
+@pytest.fixture(scope="module")
+def benchmark():
     file = Path(__file__).parents[2] / "benchmarks" / "apply.py"
     spec = importlib.util.spec_from_file_location("apply", file)
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
-    found = benchmark.measure(postgres, tmp_path, rows=5000, width=48, kills=3, rounds=1, in_place=0)
-    assert (found["every_vector_once"], found["old_column_untouched"], found["rollback_exact"]) == (True, True, True)
-    assert 0 < found["killed_at_rows"][0] < 5000
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# A batch is under way, in a thread of its own, whenever progress is told.
+KILLED = """
+import os, signal, sys
+from embertune.integrations.stores import open_store
+from embertune.recipes.apply_adapter import apply_adapter
+def told(stage, done, total=None, note=""):
+    if stage == "apply" and done >= int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+apply_adapter(sys.argv[1], open_store(sys.argv[2]), batch_size=512, progress=told)
+"""
+
+
+def test_three_kills_lose_and_double_nothing(benchmark, postgres, db, adapter, tmp_path):
+    benchmark.fill(db, "items", 5000, WIDTH)
+    before = db.execute(benchmark.DIGEST + "items").fetchone()
+    adapter.save(tmp_path / "adapter")
+    url, there = f"{postgres}&table=items", []
+    for rows in (1000, 2500, 4000):
+        command = [sys.executable, "-c", KILLED, str(tmp_path / "adapter"), url, str(rows)]
+        assert subprocess.run(command, check=False).returncode == -9
+        there.append(db.execute("SELECT count(*) FROM items_tuned").fetchone()[0])
+    assert 0 < there[0] < there[1] < there[2] < 5000
+    store = open_store(url)
+    assert apply_adapter(adapter, store).written == 5000 - there[2]
+    store.close()
+    assert benchmark.check(db, adapter, 5000)
+    assert db.execute(benchmark.DIGEST + "items").fetchone() == before
+    assert benchmark.switch(db, url, "tuned")
+    assert benchmark.switch(db, url, "base")
+    assert db.execute(benchmark.DIGEST + "items").fetchone() == before
 
 
 def test_the_view_reads_by_the_new_index(db, pgvector_url, adapter, vectors):

@@ -27,9 +27,10 @@ class Batch:
         rest: (n,) whatever else belongs to each, for the store that it came from; may be empty.
 
     Example:
+        >>> import numpy as np
         >>> batch = Batch([7, 8], np.eye(2, dtype=np.float32), ["d7", "d8"])
-        >>> batch.select([1]).names, batch.with_vectors(2 * batch.vectors).vectors.max()
-        (['d8'], np.float32(2.0))
+        >>> batch.select([1]).names, batch.with_vectors(2 * batch.vectors).vectors.tolist()
+        (['d8'], [[2.0, 0.0], [0.0, 2.0]])
     """
 
     ids: list[Any]
