@@ -15,7 +15,7 @@ from embertune.ui.workspace import Workspace
 __all__ = ["create_app", "look"]
 
 # Id, name; each is a module of embertune.ui.tabs with a function build(bench).
-TABS = (("data", "Data"), ("tune", "Tune"))
+TABS = (("data", "Data"), ("tune", "Tune"), ("runs", "Runs"), ("look", "Look"))
 
 
 def create_app(folder: str | Path | Workspace) -> Any:
@@ -39,7 +39,7 @@ def create_app(folder: str | Path | Workspace) -> Any:
     blocks = gr.Blocks(title="Embertune", analytics_enabled=False, fill_width=True)
     with blocks as app:
         states = (gr.State(""), gr.State(""), gr.State({}), gr.State(0))
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             bench = Bench(workspace, jobs, *states, app, tabs)
             for key, name in TABS:
                 with gr.Tab(name, id=key, elem_id=f"tab-{key}"):
@@ -59,5 +59,6 @@ def look() -> dict[str, Any]:
     plain = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]
     mono = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
     theme = gr.themes.Default(primary_hue="orange", neutral_hue="slate", font=plain, font_mono=mono)
-    css = files("embertune.ui").joinpath("style.css").read_text(encoding="utf-8")
+    folder = files("embertune.ui")
+    css = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "looking.css"))
     return {"theme": theme, "css": css, "footer_links": []}

@@ -27,37 +27,18 @@ def build_editor(bench: Bench, view: DataView, shown: Any) -> None:
         shown: gr.State of the data set and version that is looked at.
     """
     gr = require("gradio", extra="ui", purpose="The workbench")
-    edits = gr.State(Edits())
+    edits, pair = gr.State(Edits()), gr.State(())
     table = PagedTable(
-        "Pairs", ["", "query", "document", "grade", "query id", "document id"],
+        "Pairs", ["edit", "query", "document", "grade", "query id", "document id"],
         lambda at, edits: _rows(view, at, edits), [shown, edits],
         name="data-pairs", widths=["8%", "30%", "36%", "6%", "10%", "10%"],
     )  # fmt: skip
-    pair = gr.State(())
-    with gr.Group(visible=False) as form:
-        query = gr.Textbox(label="Query", lines=2, elem_id="data-pair-query")
-        document = gr.Textbox(label="Document", lines=5, max_lines=15, elem_id="data-pair-document")
-        grade = gr.Number(label="Grade: above 0 is relevant", elem_id="data-pair-grade")
-        with gr.Row():
-            keep = gr.Button("Keep this change", elem_id="data-pair-keep")
-            strike = gr.Button("Strike the pair out", variant="stop", elem_id="data-pair-strike")
-            undo = gr.Button("Undo for this pair", elem_id="data-pair-undo")
-    said = gr.HTML(_said(Edits()), elem_id="data-edits")
+    form, texts = _build_form(gr, bench, shown, pair, edits)
     save = gr.Button("Save as a new version", variant="primary", elem_id="data-save")
 
     def choose(position: int, at: At, edits: Edits) -> tuple[Any, ...]:
         found = view.pairs(*at).rows[position]
         return (found[3], found[4]), gr.Group(visible=True), *_values(bench, at, (found[3], found[4]), edits)
-
-    table.select(choose, [shown, edits], [pair, form, query, document, grade])
-    values = [shown, pair, edits, query, document, grade]
-    handlers = {keep: _kept, strike: _struck, undo: _undone}
-    for button, change in handlers.items():
-        button.click(
-            explained(lambda *values, change=change: _after(bench, change, *values)),
-            values, [edits, said, query, document, grade], show_progress="hidden",
-        )  # fmt: skip
-    edits.change(explained(table.show), [table.search, table.page, shown, edits], table.outputs, show_progress="hidden")
 
     def store(at: At, edits: Edits, count: int) -> tuple[Any, ...]:
         if not edits:
@@ -67,11 +48,32 @@ def build_editor(bench: Bench, view: DataView, shown: Any) -> None:
         gr.Info(f"Saved as version {entry.latest.number}; those before stay as they are.")
         return Edits(), count + 1
 
+    table.select(choose, [shown, edits], [pair, form, *texts])
+    edits.change(explained(table.show), [table.search, table.page, shown, edits], table.outputs, show_progress="hidden")
     save.click(explained(store), [shown, edits, bench.changed], [edits, bench.changed])
-    shown.change(
-        lambda: (Edits(), _said(Edits()), gr.Group(visible=False)), None, [edits, said, form], show_progress="hidden"
-    )
+    shown.change(lambda: (Edits(), gr.Group(visible=False)), None, [edits, form], show_progress="hidden")
     table.refresh(shown.change)
+
+
+def _build_form(gr: Any, bench: Bench, shown: Any, pair: Any, edits: Any) -> tuple[Any, list[Any]]:
+    """Lay out the form of one pair; give it, and its texts and grade."""
+    with gr.Group(visible=False) as form:
+        query = gr.Textbox(label="Query", lines=2, elem_id="data-pair-query")
+        document = gr.Textbox(label="Document", lines=5, max_lines=15, elem_id="data-pair-document")
+        grade = gr.Number(label="Grade: above 0 is relevant", elem_id="data-pair-grade")
+        with gr.Row():
+            keep = gr.Button("Keep this change", elem_id="data-pair-keep")
+            strike = gr.Button("Strike the pair out", variant="stop", elem_id="data-pair-strike")
+            undo = gr.Button("Undo for this pair", elem_id="data-pair-undo")
+    said = gr.HTML(_said(Edits()), elem_id="data-edits")
+    texts = [query, document, grade]
+    for button, change in ((keep, _kept), (strike, _struck), (undo, _undone)):
+        button.click(
+            explained(lambda *values, change=change: _after(bench, change, *values)),
+            [shown, pair, edits, *texts], [edits, *texts], show_progress="hidden",
+        )  # fmt: skip
+    edits.change(_said, [edits], [said], show_progress="hidden")
+    return form, texts
 
 
 def _rows(view: DataView, at: At, edits: Edits) -> Rows:
@@ -100,7 +102,7 @@ def _after(bench: Bench, change: Any, at: At, pair: Any, edits: Edits, *texts: A
     if not pair:
         raise DataError("No pair is chosen. Choose a row of the table first.")
     edits = change(bench, at, tuple(pair), edits, *texts)
-    return edits, _said(edits), *_values(bench, at, tuple(pair), edits)
+    return edits, *_values(bench, at, tuple(pair), edits)
 
 
 def _kept(

@@ -21,6 +21,8 @@ __all__ = ["build_generator"]
 _HERE, _UPLOAD = "The documents of this data set", "Documents to upload"
 _CUT, _MODEL = "Cut out of the passages: offline and free", "A language model"
 
+_MODELS = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash", "ollama/llama3.1")
+
 
 def build_generator(bench: Bench, shown: Any) -> None:
     """Lay out and wire what has queries written.
@@ -30,26 +32,10 @@ def build_generator(bench: Bench, shown: Any) -> None:
         shown: gr.State of the data set and version that is looked at.
     """
     gr = require("gradio", extra="ui", purpose="The workbench")
-    with gr.Row():
-        source = gr.Radio([_HERE, _UPLOAD], value=_HERE, label="For which documents", elem_id="gen-source")
-        writer = gr.Radio([_CUT, _MODEL], value=_CUT, label="Who writes", elem_id="gen-writer")
-    files = gr.File(label="Drop documents: .txt, .md, .html, .pdf, .docx, .jsonl, or a .zip of them",
-                    file_count="multiple", visible=False, height=150, elem_id="gen-files")  # fmt: skip
-    with gr.Row():
-        number = gr.Slider(1, 10, value=3, step=1, label="Queries for each passage", elem_id="gen-number")
-        size = gr.Slider(50, 500, value=200, step=10, label="The most tokens in a passage", elem_id="gen-size")
-    with gr.Row(visible=False) as paid:
-        model = gr.Dropdown(
-            ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash", "ollama/llama3.1"],
-            value="openai/gpt-4o-mini", allow_custom_value=True, label="Model, as LiteLLM names it; its key is read "
-            "from the environment", elem_id="gen-model",
-        )  # fmt: skip
-        budget = gr.Number(1.0, minimum=0, label="Stop before so many dollars are spent", elem_id="gen-budget")
-        ask = gr.Button("What would it cost?", elem_id="gen-estimate")
+    form, files, ask = _build_form(gr)
     cost = gr.HTML(elem_id="gen-cost")
     start = gr.Button("Write queries", variant="primary", elem_id="gen-start")
     panel = JobPanel(bench, ["synthesize"], name="gen", has_curve=False)
-    form = [shown, source, files, writer, number, size, model, budget]
 
     def estimate(*values: Any) -> str:
         wanted = _Wanted(bench, *values)
@@ -66,10 +52,30 @@ def build_generator(bench: Bench, shown: Any) -> None:
         told = {"number": wanted.number, "size": wanted.size, "model": wanted.model}
         return bench.jobs.submit("synthesize", wanted.name(), plan, settings=told).id, None
 
+    ask.click(explained(estimate), [shown, *form], [cost])
+    start.click(explained(submit), [shown, *form], [panel.job, files])
+
+
+def _build_form(gr: Any) -> tuple[list[Any], Any, Any]:
+    """Lay out the choices; give them, and of them the files, and the button that asks for the price."""
+    with gr.Row():
+        source = gr.Radio([_HERE, _UPLOAD], value=_HERE, label="For which documents", elem_id="gen-source")
+        writer = gr.Radio([_CUT, _MODEL], value=_CUT, label="Who writes", elem_id="gen-writer")
+    files = gr.File(label="Drop documents: .txt, .md, .html, .pdf, .docx, .jsonl, or a .zip of them",
+                    file_count="multiple", visible=False, height=150, elem_id="gen-files")  # fmt: skip
+    with gr.Row():
+        number = gr.Slider(1, 10, value=3, step=1, label="Queries for each passage", elem_id="gen-number")
+        size = gr.Slider(50, 500, value=200, step=10, label="The most tokens in a passage", elem_id="gen-size")
+    with gr.Row(visible=False) as paid:
+        model = gr.Dropdown(
+            list(_MODELS), value=_MODELS[0], allow_custom_value=True, elem_id="gen-model",
+            label="Model, as LiteLLM names it; its key is read from the environment",
+        )  # fmt: skip
+        budget = gr.Number(1.0, minimum=0, label="Stop before so many dollars are spent", elem_id="gen-budget")
+        ask = gr.Button("What would it cost?", elem_id="gen-estimate")
     source.change(lambda one: gr.File(visible=one == _UPLOAD), [source], [files], show_progress="hidden")
     writer.change(lambda one: gr.Row(visible=one == _MODEL), [writer], [paid], show_progress="hidden")
-    ask.click(explained(estimate), form, [cost])
-    start.click(explained(submit), form, [panel.job, files])
+    return [source, files, writer, number, size, model, budget], files, ask
 
 
 class _Wanted:

@@ -34,7 +34,10 @@ from embertune.ui.workspace import Workspace, new_id
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Event", "Job", "Jobs"]
+__all__ = ["SERVER", "Event", "Job", "Jobs"]
+
+SERVER = "serve"
+"""The kind of jobs that run until they are stopped."""
 
 Plan = Callable[[str], tuple[Sequence[str], str]]
 
@@ -62,7 +65,7 @@ class Job(NamedTuple):
 
     id: str
     kind: str
-    """"tune" or "synthesize"."""
+    """"tune", "synthesize" or `SERVER`."""
     name: str
     created: float
     arguments: tuple[str, ...]
@@ -118,7 +121,7 @@ class Jobs:
         """Put a job at the end of the queue.
 
         Args:
-            kind: "tune" or "synthesize".
+            kind: "tune", "synthesize" or `SERVER`.
             name: What lists call it.
             plan: Given the job's id, gives the arguments of ``python -m embertune``, which may hold paths, and the path
                 in the workspace that is there when it is done.
@@ -208,13 +211,16 @@ class Jobs:
         shutil.rmtree(self._folder(key), ignore_errors=True)
 
     def tick(self) -> None:
-        """Start the oldest job that waits, unless one runs."""
+        """Start the oldest job that waits, unless one runs; servers run beside them and hold nobody up."""
         for key, child in list(self._children.items()):
             if child.poll() is not None:
                 del self._children[key]
         jobs = self.all()
         for job in jobs:
             self._adopt(job)
+        for server in (job for job in jobs if job.kind == SERVER and job.state == "queued"):
+            self._launch(server)
+        jobs = [job for job in jobs if job.kind != SERVER]
         waiting = [job for job in jobs if job.state == "queued"]
         if waiting and not any(job.state == "running" for job in jobs):
             self._launch(waiting[-1])

@@ -112,7 +112,7 @@ class PagedTable:
         )
         self.table = gr.Dataframe(
             headers=list(headers), label=label, interactive=False, wrap=True, datatype="str", type="array",
-            elem_id=f"{name}-table", column_widths=list(widths) if widths else None, buttons=[], max_height=900,
+            elem_id=f"{name}-table", column_widths=list(widths) if widths else None, buttons=[], max_height=1600,
         )  # fmt: skip
         with gr.Row(elem_classes="pager"):
             self._before = gr.Button("← Before", size="sm", elem_id=f"{name}-before")

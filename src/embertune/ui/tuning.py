@@ -127,5 +127,5 @@ def of_record(record: Mapping[str, Any]) -> dict[str, Any]:
     encoder = record["encoder"]
     name = "static" if encoder["provider"] == "static" else f"{encoder['provider']}/{encoder['model']}"
     method = str(record["data"]["split"].get("method", ""))
-    return {**DEFAULTS, "encoder": name, "seed": record["seed"], "split": method,
+    return {**DEFAULTS, "encoder": name, "effort": "", "seed": record["seed"], "split": method,
             "tuning": {} if record["primary"] == TuneConfig().metric else {"metric": record["primary"]}}  # fmt: skip

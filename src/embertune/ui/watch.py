@@ -40,9 +40,11 @@ class JobPanel:
         gr = require("gradio", extra="ui", purpose="The workbench")
         self._gr, self._bench, self._kinds, self._has_curve = gr, bench, tuple(kinds), has_curve
         self.job = gr.State("")
-        self.choice = gr.Dropdown(label="Job", choices=[], value=None, elem_id=f"{name}-job", interactive=True)
+        self.choice = gr.Dropdown(
+            label="Job", choices=[], value=None, elem_id=f"{name}-job", interactive=True, visible=False
+        )
         self._page = gr.HTML(elem_id=f"{name}-standing")
-        with gr.Row():
+        with gr.Row(visible=False) as self._buttons:
             self._cancel = gr.Button("Cancel this job", variant="stop", elem_id=f"{name}-cancel", interactive=False)
             self._forget = gr.Button("Remove from the list", elem_id=f"{name}-forget", interactive=False)
         self._plot = gr.Plot(label="Metric on dev", elem_id=f"{name}-curve", visible=False, buttons=[])
@@ -53,8 +55,8 @@ class JobPanel:
     @property
     def _outputs(self) -> list[Any]:
         return [
-            self.job, self.choice, self._page, self._cancel, self._forget, self._plot, self._queue, self._seen,
-            self._bench.changed,
+            self.job, self.choice, self._page, self._buttons, self._cancel, self._forget, self._plot, self._queue,
+            self._seen, self._bench.changed,
         ]  # fmt: skip
 
     def _jobs(self) -> list[Job]:
@@ -95,8 +97,9 @@ class JobPanel:
         error = self._bench.jobs.error(key) if job and job.state == "failed" else ""
         return (
             key,
-            gr.Dropdown(choices=choices, value=key or None) if is_new else gr.skip(),
+            gr.Dropdown(choices=choices, value=key or None, visible=bool(jobs)) if is_new else gr.skip(),
             page_of(job, events, error, self._bench.jobs.problem),
+            gr.Row(visible=bool(jobs)) if is_new else gr.skip(),
             gr.Button(interactive=bool(job and not job.is_over)) if is_new else gr.skip(),
             gr.Button(interactive=bool(job and job.is_over and job.state != "done")) if is_new else gr.skip(),
             plot,
@@ -125,7 +128,7 @@ def page_of(job: Job | None, events: Sequence[Event], error: str, problem: str) 
         return element("div", *trouble, element("p", said), class_="standing")
     found = standing(events, time.time())
     percent = None if found.share is None else round(100 * found.share)
-    left = "" if found.seconds_left is None else f" · about {_seconds(found.seconds_left)} left"
+    left = f" · about {_seconds(found.seconds_left)} left" if found.seconds_left and found.seconds_left >= 1 else ""
     bar = element("div", element("div", "", style=f"width:{percent or 0}%"), class_="bar", role="progressbar",
                   aria_label="Progress of the job", aria_valuenow=str(percent or 0), aria_valuemin="0",
                   aria_valuemax="100")  # fmt: skip
@@ -142,7 +145,7 @@ def queue_of(jobs: Sequence[Job]) -> Markup:
 
 
 def figure_of(events: Sequence[Event]) -> Any:
-    """Draw the metric on dev along the way, with a gap between parts of the work."""
+    """Draw the metric on dev along the way; where the work is in parts, such as one for each seed, with gaps."""
     from plotly import graph_objects
 
     points = curve(events)
@@ -161,9 +164,10 @@ def figure_of(events: Sequence[Event]) -> Any:
         if point.part != before.part:
             figure.add_vline(x=point.step - 0.5, line={"dash": "dot", "color": "#7d8691", "width": 1})
     return figure.update_layout(
-        height=280, margin={"l": 50, "r": 10, "t": 30, "b": 40}, paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": 1.15, "x": 0}, uirevision="curve",
-        xaxis={"title": "readings of dev; a dotted line starts a repeat with another seed", "gridcolor": "#8884"},
+        height=300, margin={"l": 60, "r": 10, "t": 60, "b": 50}, paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)", uirevision="curve",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis={"title": "readings of dev", "gridcolor": "#8884"},
         yaxis={"title": "metric", "gridcolor": "#8884", "tickformat": ".3f"},
     )  # fmt: skip
 

@@ -241,14 +241,19 @@ class Workspace:
         for kind in ("runs", "jobs"):
             _remove(self.inside(kind, key))
 
-    def dataset_of(self, run: RunEntry) -> Dataset | None:
-        """Give the data set that a run was trained on, by its fingerprint; None where it is not here any more."""
+    def version_of(self, run: RunEntry) -> tuple[str, int] | None:
+        """Find the data set and version that a run was trained on, by its fingerprint; None where it is not here."""
         wanted = run.record["data"]["fingerprint"]
         for entry in self.datasets():
             for version in entry.versions:
                 if version.fingerprint == wanted:
-                    return self.load(entry.id, version.number)
+                    return entry.id, version.number
         return None
+
+    def dataset_of(self, run: RunEntry) -> Dataset | None:
+        """Read the data set that a run was trained on; None where it is not here any more."""
+        found = self.version_of(run)
+        return None if found is None else self.load(*found)
 
     @property
     def votes_file(self) -> Path:

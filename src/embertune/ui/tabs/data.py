@@ -33,7 +33,7 @@ def build(bench: Bench) -> None:
     shown = gr.State(("", 0))
     _build_loader(gr, bench)
     facts = gr.HTML(elem_id="data-facts")
-    with gr.Tabs(elem_id="data-parts"):
+    with gr.Tabs(elem_id="data-parts", overflow_behavior="wrap"):
         with gr.Tab("Documents"):
             documents = _table(gr, view.documents, "Documents", ["id", "title", "text"], shown, ["15%", "20%", "65%"])
         with gr.Tab("Queries"):
@@ -69,7 +69,7 @@ def _table(gr: Any, rows: Any, label: str, heads: list[str], shown: Any, widths:
 
 
 def _build_loader(gr: Any, bench: Bench) -> None:
-    with gr.Accordion("Load data", open=True, elem_id="data-load"), gr.Row():
+    with gr.Accordion("Load data", open=True, elem_id="data-load") as loader, gr.Row():
         with gr.Column(scale=3):
             files = gr.File(label=f"Drop files: {_FILES}; at most 200 MB", file_count="multiple", height=150,
                             elem_id="data-files")  # fmt: skip
@@ -98,6 +98,8 @@ def _build_loader(gr: Any, bench: Bench) -> None:
         entry = bench.workspace.add(demo_dataset(), "Python documentation (demo)", note="the demo")
         return entry.id, count + 1
 
+    for trigger in (bench.page.load, bench.changed.change):
+        trigger(lambda: gr.Accordion(open=not bench.workspace.datasets()), None, [loader], show_progress="hidden")
     load.click(
         explained(keep), [files, name, columns, bench.changed], [bench.data, bench.changed, files, name, columns]
     )

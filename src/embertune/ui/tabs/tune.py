@@ -125,7 +125,10 @@ class _Form:
         )
         with gr.Accordion("More: every setting", open=False, elem_id="tune-more"):
             self._build_more(gr)
-        self.adapter.change(tuning.family_rows, [self.adapter], [self.parameters], show_progress="hidden")
+        self.adapter.input(
+            lambda family: gr.Dataframe(value=tuning.family_rows(family), visible=family != tuning.SEARCHED),
+            [self.adapter], [self.parameters], show_progress="hidden",
+        )  # fmt: skip
         self.effort.change(
             lambda effort: [gr.Textbox(placeholder=tuning.default_of(field, effort)) for field in self._fields],
             [self.effort], self._boxes, show_progress="hidden",
@@ -149,8 +152,8 @@ class _Form:
         ]  # fmt: skip
         self.parameters = gr.Dataframe(
             headers=["parameter", "value"], datatype="str", type="array", interactive=True, static_columns=[0],
-            label="Parameters of the adapter that is named above; none while linear maps are searched",
-            column_count=2, buttons=[], elem_id="tune-parameters", value=[],
+            label="Parameters of the adapter that is named above",
+            column_count=2, buttons=[], elem_id="tune-parameters", value=[], visible=False,
         )  # fmt: skip
 
     @property
@@ -183,8 +186,9 @@ class _Form:
         data = f"{told.get('data')}@{told.get('version')}"
         rows = [[name, told["parameters"].get(name, value)] for name, value in tuning.family_rows(told["adapter"])]
         return (
-            data if data in known else gr.skip(), told["encoder"], told["adapter"], told["effort"],
-            _key_of(_SPLITS, told["split"]), _key_of(_SIDES, told["side"]), told["seed"], told["strict"], rows,
+            data if data in known else gr.skip(), told["encoder"], told["adapter"], told["effort"] or "normal",
+            _key_of(_SPLITS, told["split"]), _key_of(_SIDES, told["side"]), told["seed"], told["strict"],
+            gr.Dataframe(value=rows, visible=bool(rows)),
             *(told["tuning"].get(field.name, "") for field in self._fields),
         )  # fmt: skip
 
