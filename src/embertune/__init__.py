@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from embertune.encoders.spec import EncoderSpec
     from embertune.evaluation.evaluate import Evaluation
     from embertune.evaluation.run import Run
+    from embertune.integrations.export import export
+    from embertune.integrations.hub import pull, push
     from embertune.recipes.adapter import Adapter
     from embertune.recipes.audit import apply_audit, audit
     from embertune.recipes.doctor import doctor
@@ -96,6 +98,7 @@ __all__ = [
     "demo_dataset",
     "doctor",
     "evaluate",
+    "export",
     "filter_queries",
     "finetune",
     "inspect",
@@ -107,6 +110,8 @@ __all__ = [
     "migrate",
     "mine_negatives",
     "pseudo_label",
+    "pull",
+    "push",
     "split_dataset",
     "synthesize",
     "transform",
@@ -135,6 +140,7 @@ _LAZY = {
     "demo_dataset": "data.demo",
     "doctor": "recipes.doctor",
     "evaluate": "recipes.evaluate_encoders",
+    "export": "integrations.export",
     "filter_queries": "recipes.filter_data",
     "finetune": "recipes.finetune_model",
     "inspect": "recipes.inspect_data",
@@ -145,6 +151,8 @@ _LAZY = {
     "migrate": "recipes.migrate",
     "mine_negatives": "recipes.mine_negatives",
     "pseudo_label": "recipes.pseudo_label",
+    "pull": "integrations.hub",
+    "push": "integrations.hub",
     "split_dataset": "data.splits",
     "synthesize": "recipes.synthesize",
     "transform": "recipes.transform_file",
