@@ -76,12 +76,14 @@ def judge(bridge, one, old, new, direction):
     return searched(one, queries[old], documents[old]), bridged, searched(one, queries[new], documents[new])
 
 
-def fit(rows, size, old, new, direction):
+def fit(rows, size, old, new, direction, effort):
     picked = np.sort(generator(0, "migrate", size).permutation(len(rows[old]))[:size])
     source, goal = (new, old) if direction == "queries" else (old, new)
     parts = split_texts(size, judge=False, seed=0)
     target = {"provider": "benchmark", "model": goal, "dimension": rows[goal].shape[1]}
-    return choose_bridge(rows[source][picked], rows[goal][picked], parts, direction=direction, target=target)
+    return choose_bridge(
+        rows[source][picked], rows[goal][picked], parts, direction=direction, target=target, effort=effort
+    )
 
 
 def row_of(name, sample, size, ends, chosen, scores, seconds):
@@ -112,7 +114,7 @@ def main():
             jobs += [("others", 4000, others[name], (name,)) for name in SETS if args.only is None]
             for sample, size, rows, names in jobs:
                 started = time.perf_counter()
-                chosen = fit(rows, size, *ends)
+                chosen = fit(rows, size, *ends, "normal" if sample == "all" else "fast")
                 seconds = time.perf_counter() - started
                 for name in names:
                     scores = judge(chosen.bridge, sets[name], *ends)

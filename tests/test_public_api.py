@@ -36,7 +36,7 @@ def test_public_names_are_these():
         *("BaseAdapter", "DocumentAdapter", "MLPAdapter", "WhiteningAdapter", "load_adapter"),
         *("Dataset", "Document", "demo_dataset", "load_dataset", "split_dataset"),
         *("AdaptedEncoder", "Encoder", "EncoderSpec", "load_encoder"),
-        *("BridgeAdapter", "migrate"),
+        *("BridgeAdapter", "migrate", "update"),
         *("LogConfig", "apply_audit", "audit", "learning_curve"),
         *("Evaluation", "Run", "compare", "evaluate"),
         *("FinetuneConfig", "Result", "TuneConfig", "finetune", "tune"),

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from embertune.recipes.synthesize import synthesize
     from embertune.recipes.transform_file import transform
     from embertune.recipes.tune import tune
+    from embertune.recipes.update import update
     from embertune.training.config import TuneConfig
     from embertune.training.finetune.config import FinetuneConfig
 
@@ -116,6 +117,7 @@ __all__ = [
     "synthesize",
     "transform",
     "tune",
+    "update",
 ]
 
 _LAZY = {
@@ -157,6 +159,7 @@ _LAZY = {
     "synthesize": "recipes.synthesize",
     "transform": "recipes.transform_file",
     "tune": "recipes.tune",
+    "update": "recipes.update",
 }
 
 # Hidden from type checkers, who would otherwise take every misspelt name for an object of unknown type.

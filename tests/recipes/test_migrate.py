@@ -11,7 +11,7 @@ from embertune.core.vectors import normalize
 from embertune.encoders.hashing import HashingEncoder
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import ArtifactError, ConfigError, DataError
-from embertune.recipes.bridging import Kept, choose_bridge, found_neighbours, share_kept, split_texts
+from embertune.recipes.bridging import Kept, choose_bridge, nearest_texts, share_found, share_kept, split_texts
 from embertune.recipes.migrate import migrate, read_sample
 from embertune.recipes.migration import check_target_space, decide
 
@@ -109,7 +109,7 @@ def test_neighbours_are_counted_without_the_text_itself():
         return {int(at) for at in order if at != row} & {int(at) for at in [at for at in order if at != row][:10]}
 
     expected = [len(nearest(points, row) & nearest(other, row)) / 10 for row in range(40)]
-    found = found_neighbours((other, other), (points, points), itself=range(40))
+    found = share_found(*(nearest_texts(space, space, itself=range(40)) for space in (other, points)))
     np.testing.assert_allclose(found, expected)
 
 

@@ -249,6 +249,23 @@ class Adapter(ABC):
                 )
         return self._with(gate=gate, document_gate=documents)
 
+    def update(
+        self, queries: Any, documents: Any, *, pairs: Any = None, pull: float = 0.1, gated: bool = True
+    ) -> Adapter:
+        """Go on from here with new pairs: a map of queries behind this adapter, pulled to it; see `updated`.
+
+        `embertune.update` does the same for data sets, and refuses what loses earlier gains.
+
+        Example:
+            >>> from embertune.adapters.linear import LinearAdapter
+            >>> shipped = LinearAdapter().fit(np.eye(3), np.eye(3)[::-1])
+            >>> shipped.update(np.eye(3), np.eye(3)[[1, 2, 0]]).adapters[0] is shipped
+            True
+        """
+        from embertune.adapters.updating import updated
+
+        return updated(self, queries, documents, pairs=pairs, pull=pull, gated=gated)
+
     def _forget(self) -> None:
         """Drop what belongs to an earlier fit and is no parameter: every `fit` begins with it."""
         for name in ("strength", "gate", "document_gate", "encoder", "attachments", "canaries"):

@@ -36,6 +36,7 @@ COMMANDS = {
     "transform": "Apply an adapter to a file of vectors.",
     "tune": "Train an adapter on your data and say whether to ship it.",
     "ui": "Open the workbench: the whole loop in a browser.",
+    "update": "Go on from an adapter with new labels, and lose nothing it gave.",
 }
 
 

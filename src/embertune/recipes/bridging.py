@@ -18,8 +18,8 @@ from embertune.evaluation.metrics import Scores
 from embertune.evaluation.statistics import bootstrap_interval
 
 __all__ = [
-    "EFFORTS", "FEWEST", "Chosen", "Direction", "Kept", "Parts", "choose_bridge", "found_neighbours", "share_kept",
-    "split_texts",
+    "EFFORTS", "FEWEST", "Chosen", "Direction", "Kept", "Parts", "choose_bridge", "nearest_texts", "share_found",
+    "share_kept", "split_texts",
 ]  # fmt: skip
 
 Direction = Literal["queries", "index"]
@@ -31,7 +31,7 @@ FEWEST = 100
 _Trial = tuple[dict[str, Any], Scores]
 
 _K = 10
-_PULLS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+_PULLS = (0.1, 0.3, 1.0, 3.0, 10.0)
 # Held-out texts beyond this settle nothing more; each is compared with all others.
 _MOST_HELD, _MOST_SEARCHED = 1000, 8000
 
@@ -93,38 +93,39 @@ def split_texts(count: int, *, judge: bool, seed: int) -> Parts:
     )
 
 
-def found_neighbours(
-    mapped: tuple[Vectors, Vectors], own: tuple[Vectors, Vectors], *, itself: Sequence[int] | None = None
-) -> Scores:
-    """Give the share of each query's nearest documents, among exact ones, that a search by mapped vectors finds too.
+def nearest_texts(queries: Vectors, documents: Vectors, *, itself: Sequence[int] | None = None) -> Positions:
+    """Give the 10 nearest documents of each query, or all where there are fewer.
 
     Args:
-        mapped: Queries (n, k) and documents (m, k) of the search that is judged.
-        own: The same queries (n, d) and documents (m, d) in the space that says what is right.
-        itself: The row among the documents that is the query's own text, -1 where there is none: it is not counted.
+        queries: (n, d).
+        documents: (m, d).
+        itself: The row among the documents that is the query's own text, which is passed over; None: there is none.
 
     Returns:
-        (n,) of 10 neighbours, or of all where there are fewer.
+        (n, 10) rows of documents, best first.
 
     Example:
-        >>> points = np.eye(3, dtype=np.float32)
-        >>> found_neighbours((points, points), (points, points)).tolist()
-        [1.0, 1.0, 1.0]
+        >>> nearest_texts(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), itself=[0, 1]).tolist()
+        [[1], [0]]
     """
-    most = len(own[1])
-    wanted = min(_K, most if itself is None else most - 1)
-    rows = np.full(len(own[0]), -1) if itself is None else np.asarray(itself)
-    right, found = (_others(*pair, rows, wanted) for pair in (own, mapped))
-    return np.asarray((right[:, :, None] == found[:, None, :]).any(axis=2).mean(axis=1))
-
-
-def _others(queries: Vectors, documents: Vectors, itself: Positions, wanted: int) -> Positions:
-    """Give the nearest documents (n, wanted) that are not the query's own text."""
-    found, _ = top_k(queries, documents, min(wanted + 1, len(documents)))
-    keep = found != itself[:, None]
+    if itself is None:
+        return top_k(queries, documents, min(_K, len(documents)))[0]
+    wanted = min(_K, len(documents) - 1)
+    found, _ = top_k(queries, documents, wanted + 1)
+    keep = found != np.asarray(itself)[:, None]
     # Where the own text is not among them, the last one goes.
     keep[keep.all(axis=1), wanted:] = False
     return np.asarray(found[keep].reshape(len(queries), wanted))
+
+
+def share_found(found: Positions, right: Positions) -> Scores:
+    """Give the share of the right documents (n, k) that are among those found (n, k), of each query.
+
+    Example:
+        >>> share_found(np.array([[3, 1]]), np.array([[1, 2]])).tolist()
+        [0.5]
+    """
+    return np.asarray((right[:, :, None] == found[:, None, :]).any(axis=2).mean(axis=1))
 
 
 def choose_bridge(
@@ -172,11 +173,13 @@ def choose_bridge(
         )
     trials: list[_Trial] = []
 
+    score = _Choosing(source, goal, parts, direction, seed)
+
     def best_of(candidates: Sequence[dict[str, Any]]) -> _Trial:
         for params in candidates:
             progress("bridge", len(trials), None, params["kind"])
             bridge = BridgeAdapter(**params, seed=seed, target=target).fit(source[parts.fit], goal[parts.fit])
-            trials.append((params, _choosing(bridge, source, goal, parts, direction, seed)))
+            trials.append((params, score(bridge)))
         return max(trials[-len(candidates) :], key=lambda trial: float(trial[1].mean()))
 
     rotation = best_of([{"kind": "procrustes"}])
@@ -197,19 +200,27 @@ def _ahead(other: _Trial, simple: _Trial) -> _Trial:
     return other if lead.mean() > lead.std(ddof=1) / np.sqrt(len(lead)) else simple
 
 
-def _choosing(
-    bridge: BridgeAdapter, source: Vectors, goal: Vectors, parts: Parts, direction: Direction, seed: int
-) -> Scores:
-    """Score the texts that choose; stored vectors that are mapped are never those that the bridge was fitted on."""
-    rows = parts.choose
-    if direction == "index":
-        mapped = bridge.transform(source[rows], "document")
-        return found_neighbours((goal[rows], mapped), (goal[rows], goal[rows]), itself=range(len(rows)))
-    fitted = parts.fit
-    if len(fitted) > _MOST_SEARCHED:
-        fitted = np.sort(generator(seed, "bridge", "searched").choice(fitted, _MOST_SEARCHED, replace=False))
-    mapped = bridge.transform(source[rows], "query")
-    return found_neighbours((mapped, goal[fitted]), (source[rows], source[fitted]))
+class _Choosing:
+    """Scores bridges on the texts that choose; stored vectors that are mapped are never those that it was fitted on."""
+
+    def __init__(self, source: Vectors, goal: Vectors, parts: Parts, direction: Direction, seed: int) -> None:
+        self.source, self.goal, self.rows, self.direction = source, goal, parts.choose, direction
+        self.among = parts.fit
+        if len(self.among) > _MOST_SEARCHED:
+            self.among = np.sort(
+                generator(seed, "bridge", "searched").choice(self.among, _MOST_SEARCHED, replace=False)
+            )
+        self.right = (
+            nearest_texts(source[self.rows], source[self.among])
+            if direction == "queries"
+            else nearest_texts(goal[self.rows], goal[self.rows], itself=range(len(self.rows)))
+        )
+
+    def __call__(self, bridge: BridgeAdapter) -> Scores:
+        mapped = bridge.transform(self.source[self.rows])
+        if self.direction == "queries":
+            return share_found(nearest_texts(mapped, self.goal[self.among]), self.right)
+        return share_found(nearest_texts(self.goal[self.rows], mapped, itself=range(len(self.rows))), self.right)
 
 
 def share_kept(bridged: Scores, full: Scores, *, seed: int) -> Kept:

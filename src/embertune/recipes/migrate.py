@@ -38,7 +38,8 @@ from embertune.recipes.bridging import (
     Direction,
     Parts,
     choose_bridge,
-    found_neighbours,
+    nearest_texts,
+    share_found,
     share_kept,
     split_texts,
 )
@@ -275,10 +276,10 @@ def _by_neighbours(bridge: BridgeAdapter, source: Vectors, goal: Vectors, parts:
     else:
         new, old = goal, source
         bridged = new[rows], bridge.transform(old[among], "document")
-    own = new[rows], new[among]
+    right = nearest_texts(new[rows], new[among], itself=itself)
     scores = {
-        "old": found_neighbours((old[rows], old[among]), own, itself=itself),
-        "bridged": found_neighbours(bridged, own, itself=itself),
+        "old": share_found(nearest_texts(old[rows], old[among], itself=itself), right),
+        "bridged": share_found(nearest_texts(*bridged, itself=itself), right),
         "full": np.ones(len(rows)),
     }
     return _Judged("the new encoder's own neighbours", scores, tuple(f"text {row}" for row in rows), len(among))
