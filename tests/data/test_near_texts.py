@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from embertune.data.near_texts import longest_copy, near_documents, near_queries
+from embertune.data.near_texts import CopyMeter, near_documents, near_queries
 from embertune.errors import ConfigError
 
 WORDS = [one + other for one in "abcdefgh" for other in "klmno"]
@@ -100,8 +100,12 @@ def test_an_impossible_threshold_is_refused():
         ("", "a", 0),
         ("A, b!", "a b", 2),
         ("a b x c d e", "a b c d e", 3),
-        ("信息检索", "关于信息检测", 3),
+        ("信息检索", "关于信息检测", 2),
+        ("字典保持顺序", "因为字典保持顺序。", 3),
+        ("The KEYS, keep!", "all the keys keep order", 3),
+        ("b c a b c d", "a b c d", 4),
+        ("ab", "abc ab", 1),
     ],
 )
 def test_the_longest_run_of_copied_words(query, text, words):
-    assert longest_copy(query, text) == words
+    assert CopyMeter(text).longest_run(query) == words

@@ -82,6 +82,8 @@ def detect_language(text: str) -> str:
 
 def _script(text: str) -> str:
     """The script of most letters, by the first word of their Unicode names; Japanese where a tenth is kana."""
+    if text.isascii():  # what most texts are, and eight times as quick
+        return "LATIN" if any(map(str.isalpha, text)) else ""
     counts: Counter[str] = Counter()
     for character, count in Counter(text).items():
         if character.isalpha():
@@ -94,6 +96,18 @@ def _script(text: str) -> str:
     return counts.most_common(1)[0][0]
 
 
+class _Letters(dict[int, str]):
+    """A translation table that leaves letters and is filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        # Vowel signs of Indic scripts are marks, not letters.
+        self[code] = chr(code) if unicodedata.category(chr(code))[0] in "LM" else " "
+        return self[code]
+
+
+_LETTERS = _Letters()
+
+
 @cache
 def _speakers() -> dict[str, tuple[str, ...]]:
     """Word -> the languages that have it."""
@@ -104,9 +118,9 @@ def _speakers() -> dict[str, tuple[str, ...]]:
 def _votes(text: str) -> dict[str, float]:
     """How many of its commonest words each language has in a text, those that it shares for a part; two at least."""
     folded = unicodedata.normalize("NFC", text).casefold()
-    spelled = " ".join(word for word in folded.split() if not any(map(str.isdigit, word)))
-    # "il" is Italian, IL-1β is none. Vowel signs of Indic scripts are marks, not letters.
-    words = set("".join(each if unicodedata.category(each)[0] in "LM" else " " for each in spelled).split())
+    # "il" is Italian, IL-1β is none.
+    spelled = " ".join(word for word in folded.split() if word.isalpha() or not any(map(str.isdigit, word)))
+    words = set(spelled.translate(_LETTERS).split())
     speakers = _speakers()
     spoken = {word: speakers[word] for word in words if word in speakers}
     hits = Counter(code for codes in spoken.values() for code in codes)

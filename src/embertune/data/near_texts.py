@@ -13,9 +13,10 @@ from embertune.data.texts import normalize_text
 from embertune.data.words import word_spans
 from embertune.errors import ConfigError
 
-__all__ = ["longest_copy", "near_documents", "near_queries"]
+__all__ = ["CopyMeter", "near_documents", "near_queries", "trigrams"]
 
 _TRIGRAM = 3
+_FIRST_DENSE = "\u0e00"  # from Thai on, `word_spans` takes single characters of some scripts for words
 # Words that change nothing in a question. "a" is not among them: hepatitis A is not hepatitis.
 _FILLERS = frozenset(
     {
@@ -117,23 +118,47 @@ def near_documents(texts: Sequence[str], *, threshold: float = 0.9) -> dict[int,
     return found
 
 
-def longest_copy(query: str, text: str) -> int:
-    """Count the words of the longest run that a query has in common with a text.
+class CopyMeter:
+    """Measures what queries copy from one passage. Case and punctuation do not count.
 
-    Case, punctuation and spaces do not count; where a script writes no spaces each character is a word.
+    Args:
+        passage: Its text.
 
     Example:
-        >>> longest_copy("Where is the big red house?", "In the big, red house she sat.")
+        >>> CopyMeter("Since 3.7 keys keep their order.").longest_run("is it true that keys keep their order?")
         4
     """
-    words = _words(normalize_text(query))
-    inside = f" {' '.join(_words(normalize_text(text)))} "
-    best = start = 0
-    for end in range(1, len(words) + 1):
-        while start < end and f" {' '.join(words[start:end])} " not in inside:
-            start += 1
-        best = max(best, end - start)
-    return best
+
+    def __init__(self, passage: str) -> None:
+        self._told = f" {' '.join(_words(normalize_text(passage)))} "
+
+    def longest_run(self, query: str) -> int:
+        """Count the words of the longest run that stands in query and passage, in order and without a gap.
+
+        In scripts that write no spaces each character counts as a word, and the count is halved, because most of
+        their words have two.
+        """
+        asked = _words(normalize_text(query))
+        longest = 0
+        for start in range(len(asked)):
+            # Only a run longer than the longest so far is of interest.
+            while start + longest < len(asked) and self._holds(asked[start : start + longest + 1]):
+                longest += 1
+        dense = sum(len(word) == 1 and word >= _FIRST_DENSE for word in asked)
+        return (longest + 1) // 2 if 2 * dense > len(asked) else longest
+
+    def _holds(self, run: list[str]) -> bool:
+        return f" {' '.join(run)} " in self._told
+
+
+def trigrams(text: str) -> set[str]:
+    """Give the word trigrams of a text, by which passages are compared; case and punctuation do not count.
+
+    Example:
+        >>> sorted(trigrams("Call me Ishmael, he said."))
+        ['call me ishmael', 'ishmael he said', 'me ishmael he']
+    """
+    return _runs(_words(normalize_text(text)))
 
 
 def _words(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 
 from embertune.data.dataset import Dataset
 from embertune.data.language import LANGUAGES, detect_language
-from embertune.data.near_texts import longest_copy, near_documents, near_queries
+from embertune.data.near_texts import CopyMeter, near_documents, near_queries
 from embertune.data.texts import counted
 from embertune.errors import ConfigError
 
@@ -135,7 +135,7 @@ def remarks(
     for query_id in ids:
         place = ranked.get(query_id, Ranked(None, None)) if ranked is not None else None
         texts = [dataset.corpus[document].content for document in dataset.positives(query_id)]
-        copied = max((longest_copy(dataset.queries[query_id], text) for text in texts), default=0)
+        copied = max((CopyMeter(text).longest_run(dataset.queries[query_id]) for text in texts), default=0)
         there = {
             "language": query_id in foreign,
             "near-duplicate": query_id in repeats,

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from embertune.data.synthesis.budget import Budget, BudgetReachedError, Price, Spent
-from embertune.data.synthesis.copying import CopyMeter
 from embertune.data.synthesis.limits import Pace
 
 
@@ -49,18 +48,3 @@ def test_a_price_is_that_of_the_provider_asked():
     assert Price.find(litellm, "groq", "m") is None
     assert Price.find(litellm, "openai", "free") is None
     assert Price.find(litellm, "openai", "other") is None
-
-
-@pytest.mark.parametrize(
-    ("query", "passage", "run"),
-    [
-        ("", "a b", 0),
-        ("x y z", "a b c", 0),
-        ("The KEYS, keep!", "all the keys keep order", 3),
-        ("b c a b c d", "a b c d", 4),
-        ("ab", "abc ab", 1),
-        ("字典保持顺序", "因为字典保持顺序。", 3),
-    ],
-)
-def test_the_longest_copied_run(query, passage, run):
-    assert CopyMeter(passage).longest_run(query) == run

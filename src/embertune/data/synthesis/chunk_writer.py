@@ -9,6 +9,7 @@ from typing import Any, Unpack
 from embertune.core.hashing import fingerprint_texts
 from embertune.core.progress import Progress, silent
 from embertune.core.tokens import estimate_tokens
+from embertune.data.near_texts import trigrams
 from embertune.data.synthesis.base import Chunk
 from embertune.data.synthesis.budget import BudgetReachedError, Spent
 from embertune.data.synthesis.chat import Chat, ChatConfig, ChatOptions
@@ -24,6 +25,7 @@ _CHUNK_TOKENS = 250
 _TITLE_WORDS = 12
 _PATIENCE = 3  # requests in a row that brought nothing new
 # Of the word trigrams of two passages; copies with a few words changed have more, two on one subject under 0.1.
+# Other numbers do not make another passage here, as they do of real documents (`near_documents`).
 _NEAR = 0.5
 
 
@@ -176,7 +178,7 @@ class _Shelf:
             if len(self.chunks) == most:
                 return
             text, title = item["text"].strip(), " ".join(item["title"].split())
-            runs = _runs(text)
+            runs = trigrams(text)
             if not text or is_broken(text + title) or self._has(title, runs):
                 self.copies += 1
                 continue
@@ -203,11 +205,6 @@ class _Shelf:
         common = Counter(at for run in runs for at in self._holders.get(run, ()))
         near = any(count >= _NEAR * (len(runs) + self._sizes[at] - count) for at, count in common.items())
         return near or (bool(title) and normalize_text(title) in self._titles)
-
-
-def _runs(text: str) -> set[str]:
-    words = normalize_text(text).split()
-    return {" ".join(words[at : at + 3]) for at in range(max(1, len(words) - 2))}
 
 
 def _read(answer: str) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from embertune.data.language import detect_language
+from embertune.data.near_texts import CopyMeter
 from embertune.data.synthesis.base import Chunk, SyntheticQuery
-from embertune.data.synthesis.copying import CopyMeter
 from embertune.data.synthesis.journal import answer_key
 from embertune.data.texts import is_broken, normalize_text
 
