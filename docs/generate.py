@@ -35,8 +35,9 @@ FLOORS = (
     ("4", ("evaluation", "testing")),
     ("5", ("training", "reports")),
     ("6", ("recipes",)),
-    ("7", ("integrations", "serving", "ui")),
-    ("8", ("cli",)),
+    ("7", ("integrations", "serving")),
+    ("8", ("ui",)),
+    ("9", ("cli",)),
     ("–", ("__init__", "__main__")),
 )
 NUMBERS = (

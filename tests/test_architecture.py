@@ -16,7 +16,8 @@ FLOORS = [
     {"evaluation", "testing"},
     {"training", "reports"},
     {"recipes"},
-    {"integrations", "serving", "ui"},
+    {"integrations", "serving"},
+    {"ui"},
     {"cli"},
 ]
 FLOOR = {layer: level for level, layers in enumerate(FLOORS) for layer in layers}

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from embertune.errors import MissingExtraError
 
-__all__ = ["import_litellm", "install_line", "require"]
+__all__ = ["checkout", "import_litellm", "install_line", "require"]
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
@@ -51,6 +51,15 @@ def install_line(extra: str) -> str:
         >>> install_line("api").endswith("[api]'")
         True
     """
+    found = checkout()
+    if found is None:
+        return f"pip install 'embertune[{extra}]'"
+    folder, is_editable = found
+    return f"pip install {'-e ' if is_editable else ''}{shlex.quote(f'{folder}[{extra}]')}"
+
+
+def checkout() -> tuple[Path, bool] | None:
+    """Give the folder that Embertune was installed from, and whether it is the one that runs; None for an index."""
     from urllib.request import url2pathname  # 40 ms, which every encoder would pay
 
     # Beside an editable installation the source folder lists the package again, without where it came from.
@@ -59,9 +68,8 @@ def install_line(extra: str) -> str:
     folder = Path(url2pathname(urlsplit(origin.get("url", "")).path))
     # Only for folders; archives and repositories are installed by name as well, pip keeps what is there.
     if "dir_info" in origin and (folder / "pyproject.toml").is_file():
-        option = "-e " if origin["dir_info"].get("editable") else ""
-        return f"pip install {option}{shlex.quote(f'{folder}[{extra}]')}"
-    return f"pip install 'embertune[{extra}]'"
+        return folder, bool(origin["dir_info"].get("editable"))
+    return None
 
 
 def import_litellm(purpose: str) -> ModuleType:

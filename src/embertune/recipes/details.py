@@ -192,9 +192,9 @@ def principal_plane(vectors: Vectors) -> tuple[npt.NDArray[np.float64], list[flo
         (n, 2), of which each component's largest value is positive, and the share of the variance on each.
 
     Example:
-        >>> plane, shares = principal_plane(np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0]], dtype=np.float32))
-        >>> plane.round(3).tolist(), [round(share, 3) for share in shares]
-        ([[0.943, 0.0], [-0.471, 0.0], [-0.471, 0.0]], [1.0, 0.0])
+        >>> plane, shares = principal_plane(np.array([[1, 0], [0, 1], [0, 1]], dtype=np.float32))
+        >>> plane[:, 0].round(3).tolist(), [round(share, 3) for share in shares]
+        ([0.943, -0.471, -0.471], [1.0, 0.0])
     """
     wide = np.asarray(normalize(vectors), dtype=np.float64)
     wide = wide - wide.mean(axis=0)

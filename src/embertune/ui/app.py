@@ -15,7 +15,7 @@ from embertune.ui.workspace import Workspace
 __all__ = ["create_app", "look"]
 
 # Id, name; each is a module of embertune.ui.tabs with a function build(bench).
-TABS = (("data", "Data"), ("tune", "Tune"), ("runs", "Runs"), ("look", "Look"))
+TABS = (("data", "Data"), ("tune", "Tune"), ("runs", "Runs"), ("look", "Look"), ("ask", "Ask"), ("use", "Use"))
 
 
 def create_app(folder: str | Path | Workspace) -> Any:
