@@ -41,6 +41,7 @@ SERVER = "serve"
 
 Plan = Callable[[str], tuple[Sequence[str], str]]
 
+_COMMAND = (sys.executable, "-m", "embertune")
 _TICK = 0.5
 # What a process that was asked to end may still take.
 _GRACE = 3.0
@@ -253,7 +254,7 @@ class Jobs:
             _try_lock(alive.fileno())
             with self._lock:
                 child = subprocess.Popen(
-                    [sys.executable, "-m", "embertune", *job.arguments],
+                    [*_COMMAND, *job.arguments],
                     cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **_detached(alive.fileno()),
                 )  # fmt: skip
                 self._children[job.id] = child

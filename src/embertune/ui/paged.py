@@ -15,6 +15,8 @@ __all__ = ["PagedTable", "Rows"]
 _PAGE = 20
 # A cell shows the beginning; the whole text is shown where a row is chosen.
 _CELL = 160
+# With more columns a table needs more than a narrow window's width.
+_WIDE = 6
 
 
 class Rows:
@@ -113,6 +115,7 @@ class PagedTable:
         self.table = gr.Dataframe(
             headers=list(headers), label=label, interactive=False, wrap=True, datatype="str", type="array",
             elem_id=f"{name}-table", column_widths=list(widths) if widths else None, buttons=[], max_height=1600,
+            elem_classes=["paged", "wide"] if len(headers) > _WIDE else ["paged"],
         )  # fmt: skip
         with gr.Row(elem_classes="pager"):
             self._before = gr.Button("← Before", size="sm", elem_id=f"{name}-before")
