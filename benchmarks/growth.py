@@ -119,8 +119,8 @@ def measure(folder):
         for part, name in PARTS.items():
             parts[part] += total if function == name else 0.0
     best = max(choice.candidates, key=lambda one: one.weight)
-    return {"side": config.side, "seconds": seconds, "cpu": cpu, "mib": peak[0], "gflops": rates, "folds": len(folds), "parts": parts,
-            "base": choice.candidates[0].dev, "tuned": best.dev, "best": best.params}  # fmt: skip
+    return {"side": config.side, "seconds": seconds, "cpu": cpu, "mib": peak[0], "gflops": rates, "folds": len(folds),
+            "parts": parts, "base": choice.candidates[0].dev, "tuned": best.dev, "best": best.params}  # fmt: skip
 
 
 def main():

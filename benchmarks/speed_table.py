@@ -6,6 +6,11 @@ def both(times):
     return f"{times[0]:.0f} ({times[1]:.0f})"
 
 
+def part(row, name):
+    """Give the seconds of a part; it may not have been told apart."""
+    return "–" if row["parts"][name] is None else f"{row['parts'][name]:.1f}"
+
+
 def lines(transform, growth):
     """Give its lines; either may be missing."""
     found = []
@@ -36,8 +41,8 @@ def lines(transform, growth):
         ]
         found += [
             f"| {row['pairs']:,} | {row['documents']:,} | {row['dimension']} | {row['threads']} | "
-            f"{row['seconds']:.1f} | {row['cpu']:.1f} | {row['parts']['solver']:.1f} | {row['parts']['search']:.1f} | "
-            f"{row['parts']['subspace']:.1f} | {row['mib']:.0f} | {row['gflops'][0]:.0f}, {row['gflops'][1]:.0f} |"
+            f"{row['seconds']:.1f} | {row['cpu']:.1f} | {part(row, 'solver')} | {part(row, 'search')} | "
+            f"{part(row, 'subspace')} | {row['mib']:.0f} | {row['gflops'][0]:.0f}, {row['gflops'][1]:.0f} |"
             for row in growth
         ]
         found.append("")
