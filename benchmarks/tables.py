@@ -1,4 +1,4 @@
-"""Make the tables of README.md, benchmarks/README.md and the guide to synthetic data from benchmarks/results/*.json.
+"""Make the tables of README.md, benchmarks/README.md and two guides from benchmarks/results/*.json.
 
 python benchmarks/tables.py            write them
 python benchmarks/tables.py --check    fail if they are not what the results say
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import foreign_table
 import label_tables
+import migrate_table
 import peers_table
 import speed_table
 import synthetic_table
@@ -20,6 +21,7 @@ from peers_table import ENCODERS
 HERE = Path(__file__).parent
 START, END = "<!-- benchmarks:start -->", "<!-- benchmarks:end -->"
 SYNTHETIC_START, SYNTHETIC_END = "<!-- synthetic:start -->", "<!-- synthetic:end -->"
+MIGRATION_START, MIGRATION_END = "<!-- migrate:start -->", "<!-- migrate:end -->"
 SPLITS = {"given": "given", "study": "unseen documents, the study's split", "by-document": "unseen documents"}
 
 
@@ -102,7 +104,7 @@ def rule_lines(report):
     return lines
 
 
-def page(reach, aa, rules, peers, foreign, synthetic, speed, labels):
+def page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration):  # noqa: PLR0913 - one per section
     parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
              "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
     if reach:
@@ -122,6 +124,8 @@ def page(reach, aa, rules, peers, foreign, synthetic, speed, labels):
     if any(speed):
         parts += ["## Speed", "", *speed_table.lines(*speed)]
     parts += label_tables.lines(*labels)
+    if migration:
+        parts += ["## Going over to another encoder", "", *migrate_table.lines(migration), ""]
     return "\n".join(parts)
 
 
@@ -132,7 +136,7 @@ def main():
     names = ("reach", "aa", "selection_rules", "peers", "foreign", "synthetic")
     reach, aa, rules, peers, foreign, synthetic = (read(f"{name}.json") for name in names)
     speed = read("transform.json"), read("growth.json")
-    labels = read("audit.json"), read("curve.json")
+    labels, migration = (read("audit.json"), read("curve.json")), read("migrate.json")
     readme = HERE.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     head, rest = text.split(START)
@@ -140,10 +144,14 @@ def main():
     guide = HERE.parent / "docs" / "guides" / "synthetic-data.md"
     before, rest = guide.read_text(encoding="utf-8").split(SYNTHETIC_START)
     _, after = rest.split(SYNTHETIC_END)
+    bridges = HERE.parent / "docs" / "guides" / "migrate.md"
+    opening, rest = bridges.read_text(encoding="utf-8").split(MIGRATION_START)
+    _, ending = rest.split(MIGRATION_END)
     wanted = {
         readme: "\n".join([head + START, "", *short_table(reach), "", END + tail]),
         guide: "\n".join([before + SYNTHETIC_START, *synthetic_table.short(synthetic or []), SYNTHETIC_END + after]),
-        HERE / "README.md": page(reach, aa, rules, peers, foreign, synthetic, speed, labels),
+        bridges: "\n".join([opening + MIGRATION_START, *migrate_table.short(migration or []), MIGRATION_END + ending]),
+        HERE / "README.md": page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration),
     }
     stale = [p for p, new in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != new]
     if check and stale:

@@ -242,17 +242,18 @@ class _Told:
                 )
 
     def choose(self, progress: Progress) -> tuple[Adapter, list[dict[str, Any]]]:
-        """Fit one candidate per pull, take the best on dev that keeps the old dev queries, fit it with dev as well."""
+        """Fit one candidate per pull, take the best on dev that keeps the old dev queries but for noise, fit it again with dev."""
         before = float(self.new.scores(self.adapter, self.dev).mean())
-        kept = float(self.old.scores(self.adapter, self.old_dev).mean()) if self.old and self.old_dev else 0.0
+        kept = self.old.scores(self.adapter, self.old_dev) if self.old and self.old_dev else np.zeros(1)
         tried: list[dict[str, Any]] = []
         for done, pull in enumerate(_PULLS):
             progress("update", done, len(_PULLS), f"pull {pull:g}")
             fitted = self._fit(pull, self.train, self.old_train)
             gain = float(self.new.scores(fitted, self.dev).mean()) - before
-            loss = float(self.old.scores(fitted, self.old_dev).mean()) - kept if self.old and self.old_dev else 0.0
-            tried.append({"pull": pull, "new dev": gain, "old dev": loss})
-        harmless = [one for one in tried if one["old dev"] >= -TOLERATED_LOSS] or tried[:1]
+            change = self.old.scores(fitted, self.old_dev) - kept if self.old and self.old_dev else kept
+            noise = float(change.std() / np.sqrt(len(change)))
+            tried.append({"pull": pull, "new dev": gain, "old dev": float(change.mean()), "noise": noise})
+        harmless = [one for one in tried if one["old dev"] >= -max(TOLERATED_LOSS, one["noise"])] or tried[:1]
         best = max(harmless, key=lambda one: float(one["new dev"]))
         return self._fit(best["pull"], (*self.train, *self.dev), (*self.old_train, *self.old_dev)), tried
 

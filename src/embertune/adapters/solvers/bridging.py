@@ -72,10 +72,11 @@ def affine(
     """
     count, width = source.shape
     mean, goal = source.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
-    centred = source - mean
-    left = (target - goal) - centred @ start
-    gram = centred.T @ centred
-    moved = np.linalg.solve(gram + pull * count / width * np.eye(width), centred.T @ left)
+    # Products of all rows in float32, in half the time; what is solved is small.
+    centred = source - mean.astype(np.float32)
+    left = (target - goal.astype(np.float32)) - centred @ start
+    gram = (centred.T @ centred).astype(np.float64)
+    moved = np.linalg.solve(gram + pull * count / width * np.eye(width), (centred.T @ left).astype(np.float64))
     if rank is not None and rank < min(moved.shape):
         _, directions = np.linalg.eigh(moved.T @ gram @ moved)
         kept = directions[:, ::-1][:, :rank]
