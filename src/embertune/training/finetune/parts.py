@@ -172,16 +172,17 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
             found = super().compute_loss(model, inputs, *arguments, **keywords)
             loss = (found[0] if isinstance(found, tuple) else found).detach()
             if not torch.isfinite(loss).all():
-                labels = inputs.get("label")
-                raise not_a_number(
-                    float(loss),
-                    self.state.global_step + 1,
-                    [rows.query_ids[at] for at in chosen],
-                    labels_finite=labels is None or bool(torch.isfinite(labels).all()),
-                    weights_sound=all(bool((each.abs() < _SOUND).all()) for each in self.model.parameters()),
-                    config=config,
-                )
+                labels, ids = inputs.get("label"), [rows.query_ids[at] for at in chosen]
+                labelled = labels is None or bool(torch.isfinite(labels).all())
+                sound = all(bool((each.abs() < _SOUND).all()) for each in self.model.parameters())
+                step = self.state.global_step + 1
+                raise not_a_number(float(loss), step, ids, labels_finite=labelled, weights_sound=sound, config=config)
             return found
+
+        def evaluate(self, *arguments: Any, **keywords: Any) -> Any:
+            # Its loader draws a seed, so dropout would depend on how often dev is judged.
+            with torch.random.fork_rng():
+                return super().evaluate(*arguments, **keywords)
 
         def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
             target = Path(output_dir or self.args.output_dir)
