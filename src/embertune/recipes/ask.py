@@ -92,7 +92,7 @@ class Reader:
         """
         if not question.strip():
             raise DataError("There is no question. Type one, then ask.")
-        vector = normalize(as_vectors(self.encoder.encode_query([question])))
+        vector = _of_length_one(self.encoder, self.encoder.encode_query([question]))
         if self.adapter is not None:
             vector = self.adapter.transform(vector, "query")
         positions, scores = top_k(vector, self.documents, count)
@@ -179,9 +179,14 @@ class Library:
 def _embed(encoder: Encoder, dataset: Dataset, progress: Progress) -> Vectors:
     texts = [document.content for document in dataset.corpus.values()]
     if isinstance(encoder, TextEncoder):
-        vectors = encoder.encode(texts, "document", progress=progress)
-        return vectors if encoder.spec.normalized else normalize(vectors)
-    return normalize(as_vectors(encoder.encode_document(texts)))
+        return _of_length_one(encoder, encoder.encode(texts, "document", progress=progress))
+    return _of_length_one(encoder, encoder.encode_document(texts))
+
+
+def _of_length_one(encoder: Encoder, vectors: Vectors) -> Vectors:
+    # Scaling twice would move the last bits, and a question must find what it found in the evaluation.
+    is_scaled = isinstance(encoder, TextEncoder) and encoder.spec.normalized
+    return vectors if is_scaled else normalize(as_vectors(vectors))
 
 
 def extract_answer(question: str, passages: Sequence[Passage]) -> Answer:
