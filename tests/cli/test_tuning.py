@@ -7,8 +7,11 @@ import re
 from dataclasses import fields
 
 import pytest
+from click.testing import CliRunner
 
+from embertune.cli import root
 from embertune.cli.tuning import take_tuning
+from embertune.data.dataset import Dataset
 from embertune.errors import ConfigError
 from embertune.training.config import EFFORTS, TuneConfig
 
@@ -57,3 +60,19 @@ def test_a_setting_that_is_impossible_is_explained(small, run):
     outcome = run(*small.tune("--set", "folds=1"))
     assert outcome.code == 1
     assert "folds must be at least 2, got 1" in outcome.err
+
+
+def test_a_teachers_scores_reach_the_loss(tmp_path):
+    words = [f"{kind}{at}" for kind in ("cat", "dog", "owl", "fox") for at in range(30)]
+    pairs = [(f"where is {word}?", f"the home of {word} is here") for word in words]
+    data = Dataset.from_pairs(pairs)
+    data.save(tmp_path / "data")
+    rows = [{"query": q, "positive": d, "negative": pairs[at - 1][1], "margin": 6.0} for at, (q, d) in enumerate(pairs)]
+    (tmp_path / "taught.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    line = ["tune", tmp_path / "data", "--encoder", "hashing", "--out", tmp_path / "out", "--effort", "fast",
+            "--scores", tmp_path / "taught.jsonl"]  # fmt: skip
+    with pytest.raises(ConfigError, match=re.escape("The search of linear maps makes no use of --scores.")):
+        CliRunner().invoke(root, list(map(str, line)), catch_exceptions=False, standalone_mode=False)
+    taught = [*line, "--adapter", "linear", "--loss", "margin_mse", "--set", "max_epochs=2", "--json"]
+    done = CliRunner().invoke(root, list(map(str, taught)), catch_exceptions=False, standalone_mode=False)
+    assert json.loads(done.stdout)["verdict"]["code"] in ("ship", "no-gain", "too-little-data")

@@ -6,6 +6,7 @@ import pytest
 
 from embertune.adapters.solvers.distillation import margin_mse
 from embertune.core.vectors import normalize
+from embertune.data.dataset import Dataset, Document
 from embertune.data.io import load_dataset
 from embertune.data.margins import Margins
 from embertune.errors import DataError
@@ -116,3 +117,17 @@ def test_rows_of_another_shape_are_refused():
         Margins.from_rows([("a", "x", "y")])
     with pytest.raises(DataError, match=re.escape("Row 1: the margin holds nan. Expected a finite number.")):
         Margins.from_rows([("a", "x", "y", float("nan"))])
+
+
+def test_scores_find_their_texts_in_the_data_they_are_of():
+    corpus = {"a": Document("It is old.", "Bridge"), "b": Document("It is long."), "c": Document("No.")}
+    data = Dataset(corpus, {"x": "how long?", "y": "how old?"}, {"x": {"b": 1.0}, "y": {"a": 1.0}}, name="bridges")
+    rows = [("how old?", corpus["a"].content, "No.", 4.0), ("how old?", "It is old.", "It is long.", 3.0)]
+    assert Margins.from_rows(rows).scores_of(data) == {"y": {"a": 0.0, "c": -4.0, "b": -3.0}}
+
+
+def test_scores_of_other_data_are_refused():
+    data = Dataset.from_pairs([("how old?", "It is old.")], name="bridges")
+    text = "1 query and 2 documents of other are not in bridges (such as 'how tall?'). Expected the scores of this data"
+    with pytest.raises(DataError, match=re.escape(text)):
+        Margins.from_rows([("how tall?", "Tall.", "Small.", 1.0)], name="other").scores_of(data)

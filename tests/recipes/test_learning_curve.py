@@ -10,9 +10,11 @@ import pytest
 from embertune.data.dataset import Dataset
 from embertune.errors import ConfigError, DataError
 from embertune.evaluation.power_law import Forecast
+from embertune.recipes import choosing
 from embertune.recipes import learning_curve as module
 from embertune.recipes.curve_journal import CurveJournal
 from embertune.recipes.learning_curve import learning_curve
+from embertune.recipes.tune import tune
 from embertune.training.config import TuneConfig
 
 
@@ -71,12 +73,12 @@ def test_an_interruption_costs_only_the_subset_that_was_under_way(data, tmp_path
 def test_subsets_are_nested(data, monkeypatch):
     seen = {}
 
-    def choose(pool, folds, config, *, seed):
+    def choose(pool, folds, config, **options):
         seen.setdefault(len(pool.queries), []).append({row.tobytes() for row in pool.queries})
-        return original(pool, folds, config, seed=seed)
+        return original(pool, folds, config, **options)
 
-    original = module.choose
-    monkeypatch.setattr(module, "choose", choose)
+    original = choosing.choose
+    monkeypatch.setattr(choosing, "choose", choose)
     run(data)
     for draw in range(2):
         assert seen[24][draw] < seen[48][draw] < seen[103][0]
@@ -126,3 +128,10 @@ def test_a_journal_passes_over_what_is_no_line_of_its_own(tmp_path):
     journal.put(1, 0, np.array([0.25]))
     assert CurveJournal(path, "a").get(1, 0).tolist() == [0.25]
     assert CurveJournal(path, "other").get(1, 0).tolist() == [1.0]
+
+
+def test_with_all_labels_it_fits_what_tune_fits(data):
+    quick = TuneConfig.of_effort("fast", pulls=(0.1,), folds=2)
+    tuned = tune(data, "hashing", effort=quick)
+    judged = tuned.candidate or tuned.adapter
+    assert run(data).points[-1].score == pytest.approx(tuned.record["tuned"]["ndcg@10"], abs=1e-6), judged

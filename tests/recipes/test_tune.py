@@ -228,7 +228,7 @@ def test_folds_judge_every_query_once_under_an_adapter_that_never_saw_it(toy, qu
         adapter.known = {query.tobytes(): pool.documents[row] for query, row in zip(pool.queries, rows, strict=True)}
         return Choice(adapter, (), ())
 
-    monkeypatch.setattr("embertune.recipes.tune.choose", memorise)
+    monkeypatch.setattr("embertune.recipes.choosing.choose", memorise)
     result = tune(few.data, few.encoder, effort=quick)
     assert sorted(row["id"] for row in result.record["queries"]) == sorted(few.data.queries)
     assert result.record["tuned"] == result.record["base"]
@@ -345,7 +345,7 @@ def test_nothing_is_shipped_where_the_adapter_for_all_is_the_identity(toy, quick
         return replace(choice, adapter=IdentityAdapter()) if len(pool.queries) == 60 else choice
 
     assert tune(few.data, few.encoder, effort=quick).verdict.code == "ship"
-    monkeypatch.setattr("embertune.recipes.tune.choose", none_for_all)
+    monkeypatch.setattr("embertune.recipes.choosing.choose", none_for_all)
     assert tune(few.data, few.encoder, effort=quick).verdict.code == "no-gain"
 
 
@@ -396,6 +396,6 @@ def test_no_gate_is_fitted_on_synthetic_queries_alone_unless_asked_for(monkeypat
         gates.add(config.gate)
         return Choice(IdentityAdapter(), (), ())
 
-    monkeypatch.setattr("embertune.recipes.tune.choose", choose)
+    monkeypatch.setattr("embertune.recipes.choosing.choose", choose)
     tune(data, "hashing", effort=TuneConfig.of_effort("fast", gate=asked))
     assert gates == {fitted}

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from embertune.cli.console import Console, emit
+from embertune.cli.llm import llm_options, take_llm_options
 from embertune.cli.options import json_option, progress_option
 from embertune.core.paths import as_path
-from embertune.errors import ConfigError, StorageError
+from embertune.errors import StorageError
 
 __all__ = ["command"]
 
@@ -30,12 +31,16 @@ __all__ = ["command"]
 )
 @click.option("--overlap", type=click.IntRange(0), default=0, show_default=True,
               help="The most tokens that a chunk shares with the one before.")  # fmt: skip
-@click.option("--budget", type=click.FloatRange(0, min_open=True), metavar="USD",
-              help="Of --llm: stop before so many dollars are spent, with what is paid for.")  # fmt: skip
+@click.option("--filter/--no-filter", "filter", default=None, help="Drop queries that nearly repeat others, are in "
+              "another language than their chunk, or whose chunk BM25 does not find among its first 100.  "
+              "[default: with --llm]")  # fmt: skip
+@click.option("--styles", metavar="STYLE,…", help="Of --llm: question, keywords, vague, typo, multi-hop; cut out: "
+              "keywords, crop, cloze, title, heading.  [default: all, but crop]")  # fmt: skip
+@llm_options
 @click.option("--estimate", is_flag=True, help="Of --llm: only say what it would cost; nobody is asked.")
 @progress_option
 @json_option
-def command(docs: str, out: str, as_json: bool, budget: float | None, estimate: bool, **options: Any) -> None:
+def command(docs: str, out: str, as_json: bool, estimate: bool, styles: str | None, **options: Any) -> None:
     """Read DOCS (.txt, .md, .html, .pdf, .docx, .jsonl, or a folder of them) and have queries written for its chunks.
 
     The result is marked as synthetic: nothing is judged on it where people's queries are, and a verdict on it alone
@@ -44,16 +49,16 @@ def command(docs: str, out: str, as_json: bool, budget: float | None, estimate: 
     from embertune.recipes.synthesize import estimate_synthesis, synthesize
 
     console = Console()
-    if options["llm"] is None and (estimate or budget):
-        raise ConfigError("--estimate and --budget are of --llm, which was not given: cutting queries out is free.")
+    filtered = options.pop("filter")
+    options |= take_llm_options(options, estimate=estimate)
+    if styles is not None:
+        options["styles"] = [style.strip() for style in styles.split(",")]
     if estimate:
         expected = estimate_synthesis(docs, progress=console.progress, **options)
         emit(expected, asdict(expected), as_json=as_json)
         return
     _check_out(out)
-    if budget:
-        options["budget_usd"] = budget
-    made = synthesize(docs, progress=console.progress, **options)
+    made = synthesize(docs, filter=filtered, progress=console.progress, **options)
     folder = made.save(out)
     emit(made, made.to_dict(), as_json=as_json)
     console.advise(f"\nData set: {folder}\nNext:     embertune tune {folder} --out adapter")

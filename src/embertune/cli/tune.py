@@ -18,6 +18,8 @@ from embertune.cli.options import (
     read_dataset,
 )
 from embertune.cli.tuning import take_tuning
+from embertune.data.dataset import Dataset
+from embertune.data.margins import Margins
 from embertune.encoders.base import Encoder
 from embertune.errors import ConfigError
 
@@ -43,6 +45,8 @@ __all__ = ["command"]
               help="A setting of tuning, such as folds=10 or metric=recall@10, or a parameter of --adapter, such as "
               "hidden=2048; repeatable.")  # fmt: skip
 @family_options
+@click.option("--scores", metavar="FILE", help="Margins of DATA, as pseudo-label writes them, for an --adapter "
+              "whose --loss learns from them, such as margin_mse.")  # fmt: skip
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True,
               help="How hard to search.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed for everything random.")
@@ -99,11 +103,13 @@ def command(
             if away.encoder is encoder
             else [*work, (away.encoder, [away.dataset])]
         )
+    taught = _scores(options.pop("scores"), dataset, family)
     for one, datasets in work:
         console.expect(one, *datasets)
     result = tune(
-        dataset, encoder, adapter=family, foreign=away, passages=passages, progress=console.progress, **options
-    )
+        dataset, encoder, adapter=family, foreign=away, passages=passages, scores=taught, progress=console.progress,
+        **options,
+    )  # fmt: skip
     folder = result.save(out)
     emit(result, result.record, as_json=as_json)
     for one, _ in work:
@@ -115,6 +121,17 @@ def _side(options: dict[str, Any], family: Adapter | None) -> dict[str, Any]:
     """Take the side to where the other settings of tuning stand, unless the family has its own."""
     side = None if family is not None else options.pop("side")
     return {} if side is None else {"side": side}
+
+
+def _scores(path: str | None, dataset: Dataset, family: Adapter | None) -> dict[str, dict[str, float]] | None:
+    """Read a teacher's scores, by the ids of the data."""
+    if path is None:
+        return None
+    if family is None or "labels" not in family.wants:
+        who = "The search of linear maps" if family is None else "This loss"
+        raise ConfigError(f"{who} makes no use of --scores. Add a family and a loss that do: "
+                          "--adapter linear --loss margin_mse")  # fmt: skip
+    return Margins.read(path).scores_of(dataset)
 
 
 def _foreign_encoder(source: str | None, name: str | None) -> Encoder | None:

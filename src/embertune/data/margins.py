@@ -17,7 +17,7 @@ from embertune.data.columns import recognise_columns
 from embertune.data.dataset import Dataset
 from embertune.data.document import Document
 from embertune.data.lines import read_json_lines
-from embertune.data.texts import shortened
+from embertune.data.texts import counted, shortened
 from embertune.errors import DataError
 
 __all__ = ["Margins"]
@@ -64,6 +64,38 @@ class Margins:
                 own[one] = own[other] + margin if other in own else 0.0
             own.setdefault(other, own[one] - margin)
         return found
+
+    def scores_of(self, dataset: Dataset) -> dict[str, dict[str, float]]:
+        """Give the scores by the ids of another data set, in which the same texts stand.
+
+        Args:
+            dataset: Its queries and documents are found by their texts; a document's with or without its title.
+
+        Raises:
+            DataError: A query or a document is not in it.
+
+        Example:
+            >>> data = Dataset.from_pairs([("when", "no"), ("why", "so")])
+            >>> Margins.from_rows([("why", "so", "no", 7.5)]).scores_of(data)
+            {'q2': {'d2': 0.0, 'd1': -7.5}}
+        """
+        queries = {text.strip(): query_id for query_id, text in reversed(dataset.queries.items())}
+        documents: dict[str, str] = {}
+        for identifier, document in reversed(dataset.corpus.items()):
+            documents |= {document.text.strip(): identifier, document.content.strip(): identifier}
+        mine = {identifier: document.text for identifier, document in self.dataset.corpus.items()}
+        missing = [text for text in self.dataset.queries.values() if text not in queries]
+        absent = [text for text in mine.values() if text not in documents]
+        if missing or absent:
+            raise DataError(
+                f"{counted(len(missing), 'query', 'queries')} and {counted(len(absent), 'document')} of "
+                f"{self.dataset.name} are not in {dataset.name} (such as {shortened([*missing, *absent][0])!r}). "
+                "Expected the scores of this data: embertune pseudo-label DATA --out taught.jsonl"
+            )
+        return {
+            queries[self.dataset.queries[query]]: {documents[mine[each]]: score for each, score in values.items()}
+            for query, values in self.scores().items()
+        }
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[Any]], *, name: str = "margins") -> Margins:

@@ -22,19 +22,20 @@ from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
 from embertune.data.splits import Split, SplitMethod
 from embertune.encoders.base import Encoder
-from embertune.encoders.encoded import Encoded, encode_dataset
+from embertune.encoders.encoded import encode_dataset
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError, StorageError
 from embertune.evaluation.evaluate import evaluate_positions
+from embertune.evaluation.holdout import Holdout
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.power_law import Forecast, PowerLaw, forecast
 from embertune.evaluation.statistics import bootstrap_interval
+from embertune.recipes.choosing import Known, choose_for
 from embertune.recipes.curve_journal import CurveJournal
-from embertune.recipes.plan import Plan, Trial, inner_folds, make_plan
+from embertune.recipes.plan import Plan, Trial, make_plan
 from embertune.recipes.ranking import depth_of, rank
+from embertune.recipes.teaching import Teaching
 from embertune.training.config import TuneConfig
-from embertune.training.pool import Pool
-from embertune.training.selection import choose
 
 __all__ = ["CurvePoint", "LearningCurve", "learning_curve"]
 
@@ -50,6 +51,8 @@ _SIZES = 7
 # Ten times the labels: a power law was seen to hold that far elsewhere, and here is not measured further than twice.
 _FAR = 10
 _BAND = 24
+# Of how subsets are fitted: what an earlier way measured is not mixed with this one.
+_METHOD = "tune's"
 
 
 @dataclass(frozen=True)
@@ -227,12 +230,14 @@ def learning_curve(  # noqa: PLR0913 - what tune has, and what a curve needs bes
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     loaded = load_encoder(encoder)
     plan = make_plan(dataset, split, seed=seed)
+    teaching = Teaching.read(config.adapter, dataset, loaded, seed=seed)
     steps = _sizes(sizes, min(len(trial.pool.queries) for trial in plan.trials))
     before_embedding(loaded, dataset)
     encoded = encode_dataset(loaded, dataset, progress=progress)
-    told = (dataset.fingerprint, str(loaded.spec), repr(config), plan.method, plan.kind, str(seed))
+    known = Known(encoded, teaching.lessons(dataset, encoded, loaded, progress=progress))
+    told = (_METHOD, dataset.fingerprint, str(loaded.spec), repr(config), plan.method, plan.kind, str(seed))
     kept = CurveJournal(journal, fingerprint_texts(told))
-    bench = _Bench(plan, encoded, config, seed)
+    bench = _Bench(plan, known, config, seed)
     # All labels are one subset, however often they are drawn.
     jobs = [(0, 0), *((size, draw) for size in steps for draw in range(1 if size == steps[-1] else draws))]
     for done, (size, draw) in enumerate(jobs):
@@ -247,17 +252,19 @@ def learning_curve(  # noqa: PLR0913 - what tune has, and what a curve needs bes
 class _Bench:
     """Fits on a part of the labels and judges on the test queries."""
 
-    def __init__(self, plan: Plan, encoded: Encoded, config: TuneConfig, seed: int) -> None:
+    def __init__(self, plan: Plan, known: Known, config: TuneConfig, seed: int) -> None:
         self.plan, self.config, self.seed = plan, config, seed
-        self._encoded, self._depth = encoded, depth_of(config.metric, len(encoded.documents))
-        ids = [query for trial in plan.trials for query in trial.test.queries]
-        qrels = {query: trial.test.qrels[query] for trial in plan.trials for query in trial.test.queries}
-        self._judgments = Judgments.from_qrels(qrels, ids, encoded.document_ids)
+        self._known, self._depth = known, depth_of(config.metric, len(known.encoded.documents))
+        held: Holdout[list[Trial]] = Holdout(list(plan.trials))
+        tests = [trial.test for trial in held.open("a learning curve, of which nothing is chosen")]
+        ids = [query for test in tests for query in test.queries]
+        qrels = {query: test.qrels[query] for test in tests for query in test.queries}
+        self._judgments = Judgments.from_qrels(qrels, ids, known.encoded.document_ids)
 
     def fit_and_judge(self, size: int, draw: int) -> Scores:
         """Give the score of every test query under what was tuned on a subset; of 0 labels, under none."""
         adapters = [self._fit(trial, size, draw) if size else IdentityAdapter() for trial in self.plan.trials]
-        ranked = rank(self.plan.trials, adapters, self._encoded, self._depth)
+        ranked = rank(self.plan.trials, adapters, self._known.encoded, self._depth)
         return evaluate_positions(self._judgments, ranked.positions, self.config.metric)[self.config.metric]
 
     def _fit(self, trial: Trial, size: int, draw: int) -> Adapter:
@@ -267,14 +274,7 @@ class _Bench:
         # Which test queries all labels have seen says how folds are cut. Told by the subset instead, scifact went over
         # from one way to the other between 404 and 809 labels, and from .66 to .77.
         part = replace(trial, pool=pool, dev=frozenset())
-        place = {query: row for row, query in enumerate(self._encoded.query_ids)}
-        given = Pool(
-            self._encoded.queries[[place[query] for query in pool.queries]],
-            self._encoded.documents,
-            Judgments.from_qrels(pool.qrels, list(pool.queries), self._encoded.document_ids),
-        )
-        folds = inner_folds(part, self.plan.method, self.config, seed=self.seed)
-        return choose(given, folds, self.config, seed=self.seed).adapter
+        return choose_for(part, self._known, self.plan, self.config, seed=self.seed).adapter
 
 
 def _sizes(given: Sequence[int] | None, most: int) -> list[int]:

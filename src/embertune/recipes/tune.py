@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from embertune.adapters.artifact import check_target
 from embertune.adapters.base import Adapter
 from embertune.adapters.canaries import Canaries
 from embertune.core.progress import Parts, Progress, silent
-from embertune.core.threads import threads_for
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
 from embertune.data.leakage import Leakage, find_leakage
@@ -26,20 +25,17 @@ from embertune.encoders.encoded import Encoded, encode_dataset
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError
 from embertune.evaluation.holdout import Holdout
-from embertune.evaluation.judgments import Judgments
+from embertune.recipes.choosing import Known, choose_for
 from embertune.recipes.contest import Contest
 from embertune.recipes.foreign import load_foreign
 from embertune.recipes.measure import mean_difference, measure
 from embertune.recipes.parameters import check_parameters
-from embertune.recipes.plan import Plan, Trial, inner_folds, make_plan
+from embertune.recipes.plan import Plan, Trial, make_plan
 from embertune.recipes.record import Experiment, Seconds, make_record
 from embertune.recipes.result import Result
 from embertune.recipes.teaching import Teaching
 from embertune.training.config import TuneConfig
-from embertune.training.given import choose_given
-from embertune.training.lessons import Lessons, Scores
-from embertune.training.pool import Pool
-from embertune.training.selection import Choice, choose
+from embertune.training.lessons import Scores
 
 __all__ = ["check_output", "tune"]
 
@@ -127,13 +123,13 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
         leakage.refuse()
     mixed = None if away is None else away.mix(encoded, progress=progress)
     at_fit = time.perf_counter()
-    known = _Known(encoded, teaching.lessons(dataset, encoded, loaded, progress=progress))
+    known = Known(encoded, teaching.lessons(dataset, encoded, loaded, progress=progress))
     parts = Parts(progress, config.seeds * len(plan.trials) + (len(plan.trials) > 1))
     others = _other_seeds(dataset, split, known, config, seed, parts)
-    choices = [_choose(trial, known, plan, config, seed, parts.next()) for trial in plan.trials]
+    choices = [choose_for(trial, known, plan, config, seed=seed, progress=parts.next()) for trial in plan.trials]
     final = choices[0]
     if len(choices) > 1:
-        final = _choose(_everything(dataset, plan), known, plan, config, seed, parts.next())
+        final = choose_for(_everything(dataset, plan), known, plan, config, seed=seed, progress=parts.next())
     at_judge = time.perf_counter()
     holdout = Holdout(dataset.select([query for trial in plan.trials for query in trial.test.queries]))
     progress("judge on test", 0, 1)
@@ -159,13 +155,6 @@ def _with_canaries(encoder: Encoder, encoded: Encoded) -> tuple[Canaries | None,
     return canaries, replace(encoded, cost=encoded.cost + (encoder.cost - earlier))
 
 
-class _Known(NamedTuple):
-    """All that may be learned from, of which every pool takes its part."""
-
-    encoded: Encoded
-    lessons: Lessons
-
-
 def _without_adapter(encoder: Encoder) -> Encoder:
     """Refuse ``encoder | adapter``: what was tuned behind it would later be accepted behind the encoder alone."""
     if isinstance(encoder, AdaptedEncoder):
@@ -179,7 +168,7 @@ def _without_adapter(encoder: Encoder) -> Encoder:
 def _other_seeds(
     dataset: Dataset,
     split: SplitMethod | Split | None,
-    known: _Known,
+    known: Known,
     config: TuneConfig,
     seed: int,
     parts: Parts,
@@ -195,7 +184,7 @@ def _other_seeds(
     found = []
     for other in range(seed + 1, seed + config.seeds):
         plan = make_plan(dataset, split, seed=other)
-        choices = [_choose(trial, known, plan, quick, other, parts.next()) for trial in plan.trials]
+        choices = [choose_for(trial, known, plan, quick, seed=other, progress=parts.next()) for trial in plan.trials]
         found.append(mean_difference(plan.trials, choices, known.encoded, config.metric))
     return tuple(found)
 
@@ -247,26 +236,3 @@ def _everything(dataset: Dataset, plan: Plan) -> Trial:
     queries = [query for trial in plan.trials for part in (trial.pool, trial.test) for query in part.queries]
     whole = dataset.select(queries)
     return Trial(whole, whole, frozenset(), frozenset(queries))
-
-
-def _choose(trial: Trial, known: _Known, plan: Plan, config: TuneConfig, seed: int, progress: Progress) -> Choice:
-    encoded = known.encoded
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
-    ids = list(trial.pool.queries)
-    rows = np.array([place[query] for query in ids], dtype=np.intp)
-    pool = Pool(
-        encoded.queries[rows],
-        encoded.documents,
-        Judgments.from_qrels(trial.pool.qrels, ids, encoded.document_ids),
-        known.lessons.select(rows),
-    )
-    cut = inner_folds(trial, plan.method, config, seed=seed)
-    if config.gate == "auto" and trial.pool.synthetic.keys() >= trial.pool.queries.keys():
-        # A gate is taken where dev shows that own queries keep their gain by it, and people's are not among these. It
-        # would cost them 0 to .005 of .19 on finance10k-lyft (docs/experiments.md); gate="yes" still has one.
-        config = replace(config, gate="no")
-    everyone = np.arange(len(rows))
-    with threads_for(len(rows) * len(pool.answers(everyone)) * pool.queries.shape[1]):
-        if config.adapter is not None:
-            return choose_given(pool, cut, config.adapter, config, seed=seed, progress=progress)
-        return choose(pool, cut, config, seed=seed, seen_share=plan.seen_share, progress=progress)
