@@ -87,6 +87,7 @@ def plain(rows, parts, config):
     )
     from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from transformers import PrinterCallback
 
     model = SentenceTransformer(config.model_name)
     model.max_seq_length = LENGTH
@@ -110,6 +111,7 @@ def plain(rows, parts, config):
             train_dataset=Dataset.from_dict(rows.columns),
             loss=MultipleNegativesRankingLoss(model),
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     evaluator = InformationRetrievalEvaluator(
         queries=dict(parts.dev.queries),

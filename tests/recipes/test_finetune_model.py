@@ -231,6 +231,14 @@ def test_a_teacher_of_ones_own_is_distilled(tiny_model, animals, tmp_path):
 
 
 @pytest.mark.torch
+def test_a_tracker_that_is_not_installed_is_named_before_any_work(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("embertune.recipes.finetune_model.find_spec", lambda name: None)
+    message = "tracking names wandb, which is not installed. Type: pip install wandb, or leave it out: tracking=none"
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        embertune.finetune(NUMBERS, values(tiny_model, tmp_path, tracking="wandb"))
+
+
+@pytest.mark.torch
 def test_push_to_hub_uploads_the_saved_folder(finetuned, monkeypatch):
     import huggingface_hub
 

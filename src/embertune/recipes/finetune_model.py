@@ -9,10 +9,12 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from embertune._optional import require
+from embertune.core.files import write_whole
 from embertune.core.paths import as_path, cache_folder
 from embertune.core.progress import Progress, silent
 from embertune.data.dataset import Dataset
@@ -94,8 +96,7 @@ def finetune(
         )
     if save:
         check_output(settings.output_dir)
-    for module in ("sentence_transformers", "datasets", "accelerate"):
-        require(module, extra="finetune", purpose="Fine-tuning")
+    _check_packages(settings)
     parts = split_data(read_data(data, settings), settings)
     with _cache(settings) as folder:
         result = _run(parts, settings, Stages(folder), teacher, progress, started)
@@ -154,6 +155,17 @@ def _settings(config: FinetuneConfig | Mapping[str, Any] | str | Path | None) ->
     if isinstance(config, FinetuneConfig):
         return config
     return make_config(config) if isinstance(config, Mapping) else read_config(config)
+
+
+def _check_packages(config: FinetuneConfig) -> None:
+    """Say before any work which package is missing."""
+    for module in ("sentence_transformers", "datasets", "accelerate"):
+        require(module, extra="finetune", purpose="Fine-tuning")
+    if missing := [name for name in config.tracking if find_spec(name) is None]:
+        raise ConfigError(
+            f"tracking names {', '.join(missing)}, which is not installed. Type: pip install {' '.join(missing)}, or "
+            "leave it out: tracking=none"
+        )
 
 
 def _cache(config: FinetuneConfig) -> AbstractContextManager[str | Path]:
@@ -255,6 +267,6 @@ def _trained(
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint, ignore_errors=True)
     (folder / "best.safetensors").unlink(missing_ok=True)
-    done.write_text(json.dumps(told), encoding="utf-8")
-    told = json.loads(done.read_text(encoding="utf-8"))
-    return model, told
+    text = json.dumps(told)
+    write_whole(done, text)
+    return model, json.loads(text)

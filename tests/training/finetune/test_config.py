@@ -68,6 +68,10 @@ def test_every_problem_is_told_at_once_with_the_nearest_name():
             "loss.teacher is given, and the loss mnrl makes no use of it; expected margin_mse or mean_margin",
         ),
         ({"prompts": {"passage": "p"}}, "prompts has passage; expected query and document"),
+        (
+            {"tracking": "tensorbord"},
+            "tracking must be of tensorboard, wandb, mlflow, trackio, comet_ml, got tensorbord",
+        ),
         ({"mining": 3}, "mining must be a group of keys (num_negatives,"),
         ({"batch_size": True}, "batch_size must be a whole number, got True"),
         ({"num_epochs": float("nan")}, "num_epochs must be a number, got nan"),

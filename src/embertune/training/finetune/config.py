@@ -15,6 +15,7 @@ __all__ = ["LOSSES", "EvaluationConfig", "FinetuneConfig", "LossConfig", "Mining
 LOSSES = ("mnrl", "cached_mnrl", "margin_mse", "mean_margin", "triplet", "cosent")
 """Names of the losses."""
 
+_TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio", "comet_ml")
 # Names of the field for what `embertune.evaluation.metrics` spells with a cutoff.
 _METRICS = {"ndcg": "ndcg@10", "mrr": "mrr@10", "map": "map@100", "accuracy": "accuracy"}
 
@@ -197,7 +198,7 @@ class FinetuneConfig:
     """The folder for the model, its record and report."""
 
     tracking: tuple[str, ...] = ("tensorboard",)
-    """Who follows the training: tensorboard, wandb, mlflow, or other names that transformers knows; empty for none."""
+    """Who follows the training: tensorboard, wandb, mlflow, trackio, comet_ml; empty for none."""
 
     price_per_hour: float | None = None
     """What an hour of this machine costs, in dollars, for the table; null leaves money out."""
@@ -342,6 +343,8 @@ def _joint_problems(config: FinetuneConfig) -> Iterator[str]:
         yield f"mining.range_max must be at least range_min + num_negatives = {least}, got {mining.range_max}"
     if config.loss.teacher is not None and not config.taught:
         yield f"loss.teacher is given, and the loss {name} makes no use of it; expected margin_mse or mean_margin"
+    if strange := [each for each in config.tracking if each not in _TRACKERS]:
+        yield f"tracking must be of {', '.join(_TRACKERS)}, got {', '.join(strange)}"
     if strange := sorted(set(config.prompts) - {"query", "document"}):
         yield f"prompts has {', '.join(strange)}; expected query and document"
     if config.evaluation.early_stopping_patience is not None and not config.evaluation.save_best_model:
