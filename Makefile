@@ -28,7 +28,7 @@ $(STAMP)-databases: pyproject.toml $(STAMP)-test
 
 # constraints-torch.txt names the CPU build for development machines; users get a range.
 $(STAMP)-torch: pyproject.toml constraints-torch.txt $(STAMP)-test
-	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --editable '.[sentence-transformers,model2vec,fastembed,finetune]' --group torch
+	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --editable '.[sentence-transformers,model2vec,fastembed,finetune]' --group torch --group frameworks
 	@touch $@
 
 install: $(STAMP)-test  ## set up .venv for development
@@ -51,8 +51,8 @@ test: $(STAMP)-test  ## every test that needs no torch
 test-databases: $(STAMP)-databases  ## the tests that need vector databases: real ones, in process
 	$(BIN)/python -m pytest tests/integrations
 
-test-torch: $(STAMP)-torch  ## the tests that need torch
-	$(BIN)/python -m pytest -m torch
+test-torch: $(STAMP)-torch  ## the tests that need torch, or other projects' frameworks
+	$(BIN)/python -m pytest -m 'torch or frameworks'
 
 CONFIG ?= finetune.yaml
 
