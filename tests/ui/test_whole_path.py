@@ -283,7 +283,7 @@ def test_the_tabs_are_reached_by_keyboard(page):
     go_to(page, "Data")
     page.locator("#tabs > .tab-wrapper").get_by_role("tab", name="Data", exact=True).focus()
     for name in TABS[1:]:
-        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.wait_for_selector(f"#tab-{name.lower()}:visible")
 

@@ -190,7 +190,7 @@ def _numpy(at: _Filled) -> str:
         program = to_program(at.adapter, side)
         named = {name: f"{side}.{name}" for name in program.arrays}
         arrays.update({named[name]: array for name, array in program.arrays.items()})
-        steps[side] = [tuple(named.get(each, each) for each in step) for step in program.steps]  # type: ignore[call-overload]
+        steps[side] = [tuple(named.get(each, each) for each in step) for step in program.steps]
     weights = at.place / "adapter.npz"
     with replacing(weights) as file:
         np.savez(file, **arrays)

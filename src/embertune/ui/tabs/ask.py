@@ -20,7 +20,7 @@ _THUMBS = (("▲", 1, "helps"), ("▼", 0, "does not help"))
 def build(bench: Bench) -> None:
     """Lay the tab out and wire it."""
     gr = require("gradio", extra="ui", purpose="The workbench")
-    asker, turns = Asker(bench), gr.State([])
+    turns = gr.State([])
     with gr.Row():
         data = gr.Dropdown(label="Corpus", choices=[], elem_id="ask-data", interactive=True, min_width=280)
         readers = gr.Dropdown(
@@ -34,12 +34,23 @@ def build(bench: Bench) -> None:
             elem_id="ask-model", scale=2, min_width=280, max_lines=1,
         )  # fmt: skip
         count = gr.Slider(1, 10, value=5, step=1, label="Passages", elem_id="ask-count", min_width=280)
+    _follow(gr, bench, data, readers, model)
+    _build_question(gr, bench, [readers, data, count, model, turns])
+
+    @gr.render(inputs=[turns], triggers=[turns.change])  # type: ignore[untyped-decorator]
+    def shown(turns: list[Any]) -> None:
+        if turns:
+            _draw(gr, bench, turns[-1], len(turns))
+            gr.HTML(earlier_page(turns[:-1]), elem_id="ask-earlier")
+
+
+def _build_question(gr: Any, bench: Bench, settings: list[Any]) -> None:
+    """Lay out the question and what asks it; `settings` are readers, corpus, number of passages, model and turns."""
+    asker, progress, turns = Asker(bench), gr.Progress(), settings[-1]
     question = gr.Textbox(label="Question", placeholder="Ask the corpus", elem_id="ask-question", max_lines=4)
     with gr.Row():
         send = gr.Button("Ask", variant="primary", elem_id="ask-send")
         clear = gr.Button("Start anew", elem_id="ask-clear")
-    _follow(gr, bench, data, readers, model)
-    progress = gr.Progress()
 
     def ask(
         question: str, readers: list[str], data: str, count: int, model: str, turns: list[Any], told: Any = progress
@@ -54,18 +65,11 @@ def build(bench: Bench) -> None:
         )  # fmt: skip
         return [*turns, turn], ""
 
-    # What was asked for is shown where the answer will be.
+    # Where progress is drawn; the answers come below.
     waits = gr.HTML(elem_id="ask-waits")
-    inputs = [question, readers, data, count, model, turns]
     for trigger in (send.click, question.submit):
-        trigger(explained(ask), inputs, [turns, waits])
+        trigger(explained(ask), [question, *settings], [turns, waits])
     clear.click(lambda: [], None, [turns], show_progress="hidden")
-
-    @gr.render(inputs=[turns], triggers=[turns.change])  # type: ignore[untyped-decorator]
-    def shown(turns: list[Any]) -> None:
-        if turns:
-            _draw(gr, bench, turns[-1], len(turns))
-            gr.HTML(earlier_page(turns[:-1]), elem_id="ask-earlier")
 
 
 def _follow(gr: Any, bench: Bench, data: Any, readers: Any, model: Any) -> None:
