@@ -10,7 +10,7 @@ In a page, a block is read by what stands behind its three backticks:
 A comment right before a block changes this: ``<!-- static stands in -->`` lets the embedded encoder answer for models
 that need a key, the network or torch; ``<!-- chat stands in -->`` does so, too, and a server of the tests answers for
 language models; ``<!-- not run: reason -->`` leaves a block alone, its commands are still looked
-up.
+up; ``<!-- needs PACKAGE -->`` does so where that is not installed.
 """
 
 import builtins
@@ -124,10 +124,18 @@ def run_block(block, namespace, printed, page):
     return out.getvalue()
 
 
+def absent(note):
+    """Give the packages that a block needs and that are not installed."""
+    first, *names = note.split() or [""]
+    return (
+        [name for name in names if importlib.util.find_spec(name.partition(".")[0]) is None] if first == "needs" else []
+    )
+
+
 def run_page(page):
     namespace, printed = {"__name__": "__main__"}, ""
     for block in blocks_of(page):
-        if not block.note.startswith("not run"):
+        if not block.note.startswith("not run") and not absent(block.note):
             printed = run_block(block, namespace, printed, page)
 
 
@@ -144,7 +152,12 @@ def language_models(chat_server, monkeypatch):
     monkeypatch.setattr("webbrowser.open", lambda address: None)
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=name_of)
+def with_marks(page):
+    needy = "<!-- needs " in page.read_text(encoding="utf-8")
+    return pytest.param(page, marks=[pytest.mark.frameworks] if needy else [], id=name_of(page))
+
+
+@pytest.mark.parametrize("page", [with_marks(page) for page in GUIDES])
 def test_guides_run(page, folder, language_models):
     if "<!-- chat stands in -->" in page.read_text(encoding="utf-8") and importlib.util.find_spec("litellm") is None:
         pytest.skip("the api extra is not installed")
