@@ -84,9 +84,12 @@ def test_an_empty_question_is_refused(data):
 
 def test_an_extract_is_sentences_of_the_passages():
     answer = extract_answer("how old is the bridge?", FOUND)
-    assert answer == ("The bridge was built in 1900.", (0,), "extract", None)
+    assert answer == ("The bridge was built in 1900. It is red.", (0,), "extract", None)
+    assert extract_answer("what did Anna do?", FOUND)[:2] == ("Anna built it.", (1,))
     # Nothing shared: the beginning of the best passage, rather than nothing.
-    assert extract_answer("xyzzy", FOUND)[:2] == ("The bridge was built in 1900.", (0,))
+    assert extract_answer("xyzzy", FOUND)[:2] == ("The bridge was built in 1900. It is red.", (0,))
+    three = Passage("d3", "A heading. The valve opens at 3 bar. It closes at 2 bar.", 0.9)
+    assert extract_answer("what closes?", [three]).text == "The valve opens at 3 bar. It closes at 2 bar."
     assert extract_answer("anything", []).text == "Nothing was found."
 
 

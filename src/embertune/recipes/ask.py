@@ -11,8 +11,6 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-import numpy as np
-
 from embertune.adapters.base import Adapter
 from embertune.core.progress import Progress, silent
 from embertune.core.search import top_k
@@ -21,6 +19,7 @@ from embertune.data.dataset import Dataset
 from embertune.data.sentences import sentence_spans
 from embertune.data.synthesis.budget import Spent
 from embertune.data.synthesis.chat import Chat
+from embertune.data.texts import shortened
 from embertune.encoders.base import Encoder, TextEncoder
 from embertune.encoders.load_adapted import load_adapted
 from embertune.encoders.registry import load_encoder
@@ -29,7 +28,7 @@ from embertune.evaluation.baselines import BM25
 
 __all__ = ["Answer", "Library", "Passage", "Reader", "extract_answer", "write_answer"]
 
-_SENTENCES = 2
+_LONGEST = 500
 _ANSWER_TOKENS = 300
 _EARLIER = 3
 _SYSTEM = (
@@ -190,28 +189,28 @@ def _of_length_one(encoder: Encoder, vectors: Vectors) -> Vectors:
 
 
 def extract_answer(question: str, passages: Sequence[Passage]) -> Answer:
-    """Answer with the sentences of the passages that share most with the question, by BM25 among them.
+    """Answer with the two neighbouring sentences that share most with the question, by BM25 among all of them.
 
     Args:
         question: As it was asked.
         passages: What was found, best first.
 
     Example:
-        >>> found = [Passage("d1", "It was built in 1900. It is red.", 0.9), Passage("d2", "It is 80 m tall.", 0.8)]
-        >>> extract_answer("When was it built?", found)[:2]
-        ('It was built in 1900.', (0,))
+        >>> found = [Passage("d1", "It is red. It was built in 1900.", 0.9), Passage("d2", "It is 80 m tall.", 0.8)]
+        >>> extract_answer("How tall is it?", found)[:2]
+        ('It is 80 m tall.', (1,))
     """
-    spans = [(at, passage.text[slice(*span)]) for at, passage in enumerate(passages)
-             for span in sentence_spans(passage.text)]  # fmt: skip
+    spans = []
+    for at, passage in enumerate(passages):
+        found = sentence_spans(passage.text)
+        # A sentence alone is often a heading, or begins with "it".
+        ends = [end for _, end in found[1:]] or [end for _, end in found]
+        spans += [(at, passage.text[start:end]) for (start, _), end in zip(found, ends, strict=False)]
     if not spans:
         return Answer("Nothing was found.", (), "extract")
-    scores = BM25.index([text for _, text in spans]).score(question)
-    # A sentence of a better passage stands first among equals; what shares no word is not chosen for its length.
-    order = np.argsort(-scores, kind="stable")[:_SENTENCES]
-    chosen = sorted(int(at) for at in order if scores[at] > 0.5 * scores[order[0]] and scores[at] > 0) or [0]
-    return Answer(
-        " … ".join(spans[at][1] for at in chosen), tuple(dict.fromkeys(spans[at][0] for at in chosen)), "extract"
-    )
+    # Short sentences would win by their length; of equals the one of the better passage stands first.
+    best = int(BM25.index([text for _, text in spans], b=0.0).score(question).argmax())
+    return Answer(shortened(spans[best][1], _LONGEST), (spans[best][0],), "extract")
 
 
 def write_answer(
