@@ -79,9 +79,9 @@ class Margins:
             >>> Margins.from_rows([("why", "so", "no", 7.5)]).scores_of(data)
             {'q2': {'d2': 0.0, 'd1': -7.5}}
         """
-        queries = {text.strip(): query_id for query_id, text in reversed(dataset.queries.items())}
+        queries = {text.strip(): query_id for query_id, text in reversed(list(dataset.queries.items()))}
         documents: dict[str, str] = {}
-        for identifier, document in reversed(dataset.corpus.items()):
+        for identifier, document in reversed(list(dataset.corpus.items())):
             documents |= {document.text.strip(): identifier, document.content.strip(): identifier}
         mine = {identifier: document.text for identifier, document in self.dataset.corpus.items()}
         missing = [text for text in self.dataset.queries.values() if text not in queries]
