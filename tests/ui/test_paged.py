@@ -9,6 +9,9 @@ def test_search_finds_every_word_in_any_column_and_case():
     rows = Rows([("q1", "How OLD is it?"), ("q2", "how long"), ("old", "x")])
     assert list(rows.find("old")) == [0, 2]
     assert list(rows.find("how old")) == [0]
+    assert list(rows.find('"how old"')) == [0]
+    assert list(rows.find('"old how"')) == []
+    assert list(rows.find('how" lon')) == []
     assert list(rows.find("  ")) == [0, 1, 2]
     assert list(rows.find("nothing")) == []
 

@@ -9,7 +9,7 @@ from typing import Any
 from embertune._optional import require
 from embertune.errors import EmbertuneError
 
-__all__ = ["explained", "on_select"]
+__all__ = ["explained", "on_event"]
 
 
 def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,8 +33,8 @@ def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
     return told
 
 
-def on_select(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a handler of a ``select`` event: what was chosen comes first, then the inputs.
+def on_event(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a handler to which the event itself, with what it tells, comes first, then the inputs.
 
     Gradio finds out by its annotation which parameter the event is, and has to be asked for the class.
     """
@@ -44,5 +44,5 @@ def on_select(handler: Callable[..., Any]) -> Callable[..., Any]:
     def told(event: Any, *values: Any) -> Any:
         return explaining(event, *values)
 
-    told.__annotations__ = {"event": gr.SelectData}
+    told.__annotations__ = {"event": gr.EventData}
     return told

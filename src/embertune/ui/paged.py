@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from embertune._optional import require
 from embertune.data.texts import shortened
-from embertune.ui.notices import explained, on_select
+from embertune.reports.markup import Markup, element, scroll_table
+from embertune.ui.notices import explained, on_event
 
 __all__ = ["PagedTable", "Rows"]
 
 _PAGE = 20
+_WORDS = re.compile(r'"([^"]+)"|(\S+)')
 # A cell shows the beginning; the whole text is shown where a row is chosen.
 _CELL = 160
 # With more columns a table needs more than a narrow window's width.
 _WIDE = 6
+# A click anywhere in a row chooses it, and so does its button, by mouse or keyboard.
+_CHOOSE = """
+element.addEventListener('click', event => {
+  const row = event.target.closest('tr[data-row]');
+  if (!row || !row.querySelector('button')) return;
+  element.querySelectorAll('tr.chosen').forEach(other => other.classList.remove('chosen'));
+  row.classList.add('chosen');
+  trigger('select', {row: Number(row.dataset.row)});
+});
+"""
 
 
 class Rows:
@@ -51,8 +65,8 @@ class Rows:
         return ["\n".join(map(str, row)).casefold() for row in self.rows]
 
     def find(self, text: str) -> Sequence[int]:
-        """Give the positions of the rows that hold every word of a text, whatever the case."""
-        words = text.casefold().split()
+        """Give the positions of the rows that hold every word, and every "phrase" in quotes, whatever the case."""
+        words = [phrase or word for phrase, word in _WORDS.findall(text.casefold())]
         if not words:
             return range(len(self.rows))
         first, *others = words
@@ -88,6 +102,9 @@ def _view(rows: Rows, text: str, page: int) -> _View:
 class PagedTable:
     """A search field, a table of one page, and buttons to turn it.
 
+    The table is plain HTML, whose texts are escaped here: it is read out as a table, scrolls by itself on a narrow
+    screen, and where rows can be chosen each begins with a button, which the keyboard reaches.
+
     Args:
         label: What the table holds.
         headers: Of the columns.
@@ -109,14 +126,12 @@ class PagedTable:
     ) -> None:
         gr = require("gradio", extra="ui", purpose="The workbench")
         self._gr, self._rows, self.inputs = gr, rows, list(inputs)
+        self._label, self._headers, self._widths = label, list(headers), list(widths or [])
+        self._is_chosen_from = False
         self.search = gr.Textbox(
-            label=f"Search {label.lower()}", placeholder="words", elem_id=f"{name}-search", max_lines=1
+            label=f"Search {label.lower()}", placeholder='words, or a "phrase"', elem_id=f"{name}-search", max_lines=1
         )
-        self.table = gr.Dataframe(
-            headers=list(headers), label=label, interactive=False, wrap=True, datatype="str", type="array",
-            elem_id=f"{name}-table", column_widths=list(widths) if widths else None, buttons=[], max_height=1600,
-            elem_classes=["paged", "wide"] if len(headers) > _WIDE else ["paged"],
-        )  # fmt: skip
+        self.table = gr.HTML(elem_id=f"{name}-table", js_on_load=_CHOOSE, elem_classes=["paged"])
         with gr.Row(elem_classes="pager"):
             self._before = gr.Button("← Before", size="sm", elem_id=f"{name}-before")
             self._said = gr.Markdown("", elem_id=f"{name}-said")
@@ -134,7 +149,7 @@ class PagedTable:
         view = _view(self._rows(*values), text, page)
         before = self._gr.Button(interactive=not view.is_first)
         after = self._gr.Button(interactive=not view.is_last)
-        return view.cells, view.said, before, after, view.page, view.positions
+        return self._drawn(view), view.said, before, after, view.page, view.positions
 
     def refresh(self, trigger: Callable[..., Any], **options: Any) -> Any:
         """Show the first page when something happens, such as ``component.change``."""
@@ -146,14 +161,35 @@ class PagedTable:
 
     def select(self, handler: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Call a handler with the position of the row that was chosen, then the inputs."""
+        self._is_chosen_from = True
 
         def chosen(event: Any, positions: list[int], *values: Any) -> Any:
-            row = int(event.index[0])
-            if row >= len(positions):
+            row = int(event.row)
+            if not 0 <= row < len(positions):
                 return tuple(self._gr.skip() for _ in outputs) if len(outputs) > 1 else self._gr.skip()
             return handler(positions[row], *values)
 
-        return self.table.select(on_select(chosen), [self._positions, *inputs], list(outputs), show_progress="hidden")
+        return self.table.select(on_event(chosen), [self._positions, *inputs], list(outputs), show_progress="hidden")
+
+    def _drawn(self, view: _View) -> Markup:
+        choosing = self._is_chosen_from
+        lead = (
+            [element("th", element("span", "Choose", class_="unseen"), scope="col", class_="lead")] if choosing else []
+        )
+        columns = [
+            element("th", header, scope="col", style=f"width:{width}" if width else "")
+            for header, width in zip_longest(self._headers, self._widths, fillvalue="")
+        ]
+        body = [
+            element("tr", *([_button(at, cells)] if choosing else []), *(element("td", cell) for cell in cells),
+                    data_row=str(at))
+            for at, cells in enumerate(view.cells)
+        ]  # fmt: skip
+        wide = " wide" if len(columns) > _WIDE else ""
+        caption = element("caption", self._label, class_="unseen")
+        table = element("table", caption, element("thead", element("tr", *lead, *columns)), element("tbody", *body),
+                        class_=f"rows{wide}")  # fmt: skip
+        return scroll_table(table, self._label)
 
     def _wire(self) -> None:
         self.refresh(self.search.change, trigger_mode="always_last")
@@ -162,3 +198,10 @@ class PagedTable:
                 explained(lambda text, page, *rest, step=step: self.show(text, page + step, *rest)),
                 [self.search, self.page, *self.inputs], self.outputs, show_progress="hidden",
             )  # fmt: skip
+
+
+def _button(at: int, cells: Sequence[str]) -> Markup:
+    named = next(filter(None, cells), "")
+    return element(
+        "td", element("button", "▸", type="button", aria_label=f"Choose row {at + 1}: {named}"), class_="lead"
+    )

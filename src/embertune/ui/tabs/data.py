@@ -120,7 +120,7 @@ def _build_split(gr: Any, view: DataView, shown: Any) -> None:
     with gr.Row():
         method = gr.Radio(list(METHODS), value=next(iter(METHODS)), label="Split", elem_id="data-split-method")
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="data-split-seed")
-    said = gr.HTML(elem_id="data-split-said")
+    said = gr.HTML(elem_id="data-split-about")
 
     def rows(at: tuple[str, int], method: str, seed: float | None) -> Any:
         return view.split(*at, method, int(seed or 0)).rows
