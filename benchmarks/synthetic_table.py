@@ -42,7 +42,7 @@ def _side(row):
 def short(rows):
     """One line per set and encoder: base, synthetic, labelled."""
     found = [
-        "| data | encoder | side | base | tuned on synthetic queries | tuned on labelled pairs | verdict on synthetic |",
+        "| data | encoder | side | base | tuned on synthetic ones | tuned on labelled pairs | verdict on synthetic |",
         "|---|---|---|--:|--:|--:|---|",
     ]
     for (name, encoder), group in groupby(rows, lambda row: (row["set"], row["encoder"])):
