@@ -15,8 +15,8 @@ from embertune.errors import ConfigError
 
 __all__ = ["family_options", "make_adapter", "take_named"]
 
-# Those that learn nothing, or that are made of others.
-_NOT_BY_NAME = ("identity", "chain")
+# Those that learn nothing, are made of others, or lead to another encoder.
+_NOT_BY_NAME = ("bridge", "chain", "identity")
 
 
 # Parameter, type, help: each is an option of its name.
