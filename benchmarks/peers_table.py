@@ -39,8 +39,8 @@ _INTRO = """\
 `python benchmarks/peers.py`. Every method gets the same frozen vectors and the same split, and one judge scores all by
 exact search. The peers are their authors' own code where it runs, else their published recipe (`benchmarks/peers/`,
 each with its source). `embertune` is `tune` at its defaults: it may also map documents and move those that have
-training queries; `embertune-query` has `side="query"` and leaves documents alone, and so does `embertune-fast`, which is
-`effort="fast"`. What is judged is what was trained, shipped or not; the verdict stands beside the name.
+training queries; `embertune-query` has `side="query"` and leaves documents alone, and so does `embertune-fast`, which
+is `effort="fast"`. What is judged is what was trained, shipped or not; the verdict stands beside the name.
 
 Peers choose on dev and train on train, as their code does. `tune` trains once more on train and dev when it has chosen;
 rows called "refit" give the peers that, too, so that the difference is not one of data.

@@ -150,7 +150,7 @@ def test_a_nested_chain_is_saved_with_every_strength_and_gate(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda c, t: c["adapters"][1].update(type="quantum"), "holds an adapter of type 'quantum'; known are bridge, chain, "),
+        (lambda c, t: c["adapters"][1].update(type="quantum"), "of type 'quantum'; known are bridge, chain, "),
         (lambda c, t: c.update(adapters=[]), "is damaged: A chain is made of one adapter or more, and there is none."),
         (lambda c, t: c.update(adapters=["linear"]), "is damaged: "),
         (lambda c, t: c["adapters"].pop(1), "is damaged: 'query' is missing"),

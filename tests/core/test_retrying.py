@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from embertune.core.retrying import Retrier, TryAgainError
 from embertune.core import retrying
+from embertune.core.retrying import Retrier, TryAgainError
 
 
 class Clock:

@@ -18,7 +18,7 @@ __all__ = ["command"]
 @click.option("--to", required=True, type=click.Choice(list(TARGETS)), help="Which runtime.")
 @click.option("--out", required=True, metavar="PATH", help="The file, or with sentence-transformers the folder.")
 @click.option("--side", type=click.Choice(["query", "document"]),
-              help="Which side a file of onnx, pgvector or safetensors maps. Default: queries, if they change.")  # fmt: skip
+              help="What a file of onnx, pgvector or safetensors maps. Default: queries, if mapped.")  # fmt: skip
 @click.option("--strength", type=float, metavar="0..1",
               help="How much is applied: 0 is nothing learned, 1 is as trained. Default: as saved.")  # fmt: skip
 @click.option("--encoder", "-e", metavar="MODEL",

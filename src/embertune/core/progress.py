@@ -60,12 +60,12 @@ class Parts:
     def next(self) -> Progress:
         """Begin the next part: give the callback for its steps."""
         self._part += 1
-        part, total, progress = self._part, self._total, self._progress
+        part, parts, progress = self._part, self._total, self._progress
 
-        def told(stage: str, done: int, steps: int | None = None, note: str = "") -> None:
-            said = f"part {part} of {total}" + (f", {note}" if note else "")
-            numbers = {**getattr(note, "numbers", {}), "part": part, "parts": total}
-            progress(stage, done, steps, Note(said, numbers) if total > 1 else note)
+        def told(stage: str, done: int, total: int | None = None, note: str = "") -> None:
+            said = f"part {part} of {parts}" + (f", {note}" if note else "")
+            numbers = {**getattr(note, "numbers", {}), "part": part, "parts": parts}
+            progress(stage, done, total, Note(said, numbers) if parts > 1 else note)
 
         return told
 

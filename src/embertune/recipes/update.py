@@ -242,7 +242,7 @@ class _Told:
                 )
 
     def choose(self, progress: Progress) -> tuple[Adapter, list[dict[str, Any]]]:
-        """Fit one candidate per pull, take the best on dev that keeps the old dev queries but for noise, fit it again with dev."""
+        """Fit one candidate per pull, take the best on dev that keeps the old dev queries, fit it again with dev."""
         before = float(self.new.scores(self.adapter, self.dev).mean())
         kept = self.old.scores(self.adapter, self.old_dev) if self.old and self.old_dev else np.zeros(1)
         tried: list[dict[str, Any]] = []
