@@ -103,13 +103,11 @@ def command(
             if away.encoder is encoder
             else [*work, (away.encoder, [away.dataset])]
         )
-    taught = _scores(options.pop("scores"), dataset, family)
+    scores = _scores(options.pop("scores"), dataset, family)
     for one, datasets in work:
         console.expect(one, *datasets)
-    result = tune(
-        dataset, encoder, adapter=family, foreign=away, passages=passages, scores=taught, progress=console.progress,
-        **options,
-    )  # fmt: skip
+    taught = {"passages": passages, "scores": scores}
+    result = tune(dataset, encoder, adapter=family, foreign=away, progress=console.progress, **taught, **options)
     folder = result.save(out)
     emit(result, result.record, as_json=as_json)
     for one, _ in work:
