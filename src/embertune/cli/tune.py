@@ -106,7 +106,7 @@ def command(
     scores = _scores(options.pop("scores"), dataset, family)
     for one, datasets in work:
         console.expect(one, *datasets)
-    taught = {"passages": passages, "scores": scores}
+    taught: dict[str, Any] = {"passages": passages, "scores": scores}
     result = tune(dataset, encoder, adapter=family, foreign=away, progress=console.progress, **taught, **options)
     folder = result.save(out)
     emit(result, result.record, as_json=as_json)
