@@ -76,8 +76,8 @@ def test_mteb_finds_what_our_judge_finds(tuned, small, adapted):
     assert isinstance(model, EncoderProtocol)
     found = mteb.evaluate(model, task_of(small), cache=None, show_progress_bar=False)
     scores = found.task_results[0].scores["test"][0]
-    judged = evaluate(small, "static", adapter=adapted if tuned else None)
-    ours = judged.evaluations[list(judged.evaluations)[-1]].means
+    judged = evaluate(small, "static", [adapted] if tuned else ())
+    ours = judged.evaluations["adapter 1" if tuned else "base"].means
     assert scores["ndcg_at_10"] == pytest.approx(ours["ndcg@10"], abs=1e-4)
     assert scores["recall_at_10"] == pytest.approx(ours["recall@10"], abs=1e-4)
     assert model.mteb_model_meta.name == f"embertune/wordllama-l2_supercat-{'linear' if tuned else 'base'}"
