@@ -231,7 +231,8 @@ class Adapter(ABC):
             >>> from embertune.adapters.linear import LinearAdapter
             >>> mapped = LinearAdapter("both").fit(np.eye(3), np.eye(3)[::-1])
             >>> behind = mapped.gated(Gate.fit(np.eye(3)), documents=Gate.fit(np.eye(3)))
-            >>> bool(np.allclose(behind.transform(-np.eye(3), "document"), -np.eye(3)))
+            >>> far = -np.ones((1, 3)) / np.sqrt(3)
+            >>> bool(np.allclose(behind.transform(far, "document"), far))
             True
         """
         if self.changes("query") and self.changes("document") and (gate is None) != (documents is None):

@@ -45,7 +45,7 @@ def affine_stages(program: Program, dimension: int) -> list[Affine | Unit] | Non
     Example:
         >>> from embertune.adapters.linear import LinearAdapter
         >>> from embertune.adapters.program import to_program
-        >>> fitted = LinearAdapter(rank=1).fit(np.eye(3), np.eye(3)[::-1])
+        >>> fitted = LinearAdapter(pull=0.1).fit(np.eye(3), np.eye(3)[::-1])
         >>> affine, unit = affine_stages(to_program(fitted, "query"), 3)
         >>> bool(np.allclose(affine.matrix, fitted.matrix)), unit
         (True, Unit())

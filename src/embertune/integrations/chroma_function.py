@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["EmbertuneEmbeddingFunction"]
 
 
-def _embedding_function() -> type:
+def _bases() -> tuple[Any, Callable[[type], type]]:
     purpose = "An `EmbeddingFunction` of Chroma"
-    base: Any = require("chromadb", extra="chroma", purpose=purpose).EmbeddingFunction
-    functions: Any = require("chromadb.utils.embedding_functions", extra="chroma", purpose=purpose)
+    base = require("chromadb", extra="chroma", purpose=purpose).EmbeddingFunction
+    functions = require("chromadb.utils.embedding_functions", extra="chroma", purpose=purpose)
+    return base, functions.register_embedding_function
 
-    class EmbertuneEmbeddingFunction(base):  # type: ignore[misc]
+
+def _embedding_function() -> type:
+    base, register = _bases()
+
+    class EmbertuneEmbeddingFunction(base):  # type: ignore[misc, valid-type]
         """Documents by `__call__`, queries by `embed_query`; a collection keeps the names and finds it again.
 
         Args:
@@ -60,8 +66,7 @@ def _embedding_function() -> type:
         def build_from_config(config: dict[str, Any]) -> Any:
             return EmbertuneEmbeddingFunction(**config)
 
-    made: type = functions.register_embedding_function(EmbertuneEmbeddingFunction)
-    return made
+    return register(EmbertuneEmbeddingFunction)
 
 
 def __getattr__(name: str) -> Any:

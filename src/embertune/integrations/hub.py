@@ -78,6 +78,11 @@ def push(
         ConfigError: HF_TOKEN is not set, or the name is impossible.
         MissingExtraError: huggingface_hub is not installed.
         StorageError: The hub refused, or could not be reached.
+
+    Example:
+        >>> push("a-folder-that-is-not-there", "me/my-adapter")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        ArtifactError: ...
     """
     source = as_path(folder)
     adapter = load_adapter(source)
@@ -109,6 +114,11 @@ def pull(repo: str, folder: str | Path, *, revision: str | None = None) -> Trans
         ConfigError: The name is impossible.
         MissingExtraError: huggingface_hub is not installed.
         StorageError: The hub refused or could not be reached, or something else stands in the folder.
+
+    Example:
+        >>> pull("no owner and no name", "my-adapter")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        ConfigError: ...
     """
     target = check_target(folder)
     with tempfile.TemporaryDirectory() as place:

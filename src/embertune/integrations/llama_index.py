@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["EmbertuneEmbedding"]
 
 
-def _embedding() -> type:
-    base: Any = require(
-        "llama_index.core.embeddings", extra="llama-index", purpose="A `BaseEmbedding` of LlamaIndex"
-    ).BaseEmbedding
-    private: Any = require("pydantic", extra="llama-index", purpose="A `BaseEmbedding` of LlamaIndex").PrivateAttr
+def _bases() -> tuple[Any, Any]:
+    purpose = "A `BaseEmbedding` of LlamaIndex"
+    base = require("llama_index.core.embeddings", extra="llama-index", purpose=purpose).BaseEmbedding
+    return base, require("pydantic", extra="llama-index", purpose=purpose).PrivateAttr
 
-    class EmbertuneEmbedding(base):  # type: ignore[misc]
+
+def _embedding() -> type:
+    base, private = _bases()
+
+    class EmbertuneEmbedding(base):  # type: ignore[misc, valid-type]
         """An encoder with an adapter behind it, as LlamaIndex wants embeddings.
 
         Args:

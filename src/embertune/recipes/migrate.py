@@ -120,13 +120,7 @@ def migrate(  # noqa: PLR0913 - what a migration is of, and what a recipe takes
         >>> found.direction, found.record["judged"]["what"]
         ('queries', "the new encoder's own neighbours")
     """
-    problems = [] if effort in EFFORTS else [f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}"]
-    if direction not in ("queries", "index"):
-        problems.append(f"direction must be 'queries' or 'index', got {direction!r}")
-    if index_size is not None and index_size < 1:
-        problems.append(f"index_size must be at least 1, got {index_size}")
-    if problems:
-        raise ConfigError(problems)
+    _check(effort, direction, index_size)
     ends = _Ends(load_encoder(old), load_encoder(new), direction)
     dataset = data if data is None or isinstance(data, Dataset) else load_dataset(data)
     test = None if dataset is None else _tested(dataset)
@@ -143,11 +137,8 @@ def migrate(  # noqa: PLR0913 - what a migration is of, and what a recipe takes
         progress=progress,
     )  # fmt: skip
     fitted = time.perf_counter()
-    judged = (
-        _by_neighbours(chosen.bridge, source, goal, parts, direction)
-        if test is None
-        else _by_labels(chosen.bridge, test, ends, progress)
-    )
+    by_labels = None if test is None else _by_labels(chosen.bridge, test, ends, progress)
+    judged = by_labels or _by_neighbours(chosen.bridge, source, goal, parts, direction)
     documents = index_size or (len(dataset.corpus) if dataset is not None else len(texts))
     record = {
         "kind": "migration",
@@ -165,13 +156,24 @@ def migrate(  # noqa: PLR0913 - what a migration is of, and what a recipe takes
         "tried": list(chosen.tried),
         "re-embedding": _priced(estimated, len(texts), documents),
         "seconds": {"embed": embedded - started, "fit": fitted - embedded, "judge": time.perf_counter() - fitted},
-        "seed": seed,
-        "versions": {
-            "python": platform.python_version(), **{name: version(name) for name in ("embertune", "numpy")}
-        },
+        "seed": seed, "versions": _versions(),
         "notes": [f"{dropped} texts of the sample are test queries, and were left out."] if dropped else [],
     }  # fmt: skip
     return _migration(chosen.bridge, ends, judged, record, seed)
+
+
+def _check(effort: str, direction: str, index_size: int | None) -> None:
+    problems = [] if effort in EFFORTS else [f"effort must be one of {', '.join(EFFORTS)}, got {effort!r}"]
+    if direction not in ("queries", "index"):
+        problems.append(f"direction must be 'queries' or 'index', got {direction!r}")
+    if index_size is not None and index_size < 1:
+        problems.append(f"index_size must be at least 1, got {index_size}")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in ("embertune", "numpy")}}
 
 
 class _Judged(NamedTuple):
