@@ -15,6 +15,8 @@ __all__ = ["explained", "on_event"]
 def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
     """Give an event handler whose `EmbertuneError` is shown as a notice, as text and never as markup.
 
+    Its outputs stay as they are. Gradio's own error would cover them, controls too, until it is closed on each.
+
     Example:
         >>> explained(lambda: 1)()
         1
@@ -28,7 +30,8 @@ def explained(handler: Callable[..., Any]) -> Callable[..., Any]:
             import html
 
             gr = require("gradio", extra="ui", purpose="The workbench")
-            raise gr.Error(html.escape(str(error)), duration=None, print_exception=False) from None
+            gr.Warning(html.escape(str(error)), duration=None, title="This did not work")
+            return gr.skip()
 
     return told
 
