@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.embertune
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check fix test test-databases test-torch finetune finetune-tensorboard benchmarks tables docs clean
+.PHONY: help install demo check fix test test-databases test-torch test-frameworks finetune finetune-tensorboard benchmarks tables docs clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
@@ -28,7 +28,11 @@ $(STAMP)-databases: pyproject.toml $(STAMP)-test
 
 # constraints-torch.txt names the CPU build for development machines; users get a range.
 $(STAMP)-torch: pyproject.toml constraints-torch.txt $(STAMP)-test
-	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --editable '.[sentence-transformers,model2vec,fastembed,finetune]' --group torch --group frameworks
+	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --editable '.[sentence-transformers,model2vec,fastembed,finetune]' --group torch
+	@touch $@
+
+$(STAMP)-frameworks: pyproject.toml $(STAMP)-torch
+	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --group frameworks
 	@touch $@
 
 install: $(STAMP)-test  ## set up .venv for development
@@ -51,8 +55,11 @@ test: $(STAMP)-test  ## every test that needs no torch
 test-databases: $(STAMP)-databases  ## the tests that need vector databases: real ones, in process
 	$(BIN)/python -m pytest tests/integrations
 
-test-torch: $(STAMP)-torch  ## the tests that need torch, or other projects' frameworks
-	$(BIN)/python -m pytest -m 'torch or frameworks'
+test-torch: $(STAMP)-torch  ## the tests that need torch
+	$(BIN)/python -m pytest -m torch
+
+test-frameworks: $(STAMP)-frameworks  ## the tests that need other projects' frameworks
+	$(BIN)/python -m pytest -m frameworks
 
 CONFIG ?= finetune.yaml
 
