@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from embertune.cli.console import Console, emit
-from embertune.cli.options import json_option
+from embertune.cli.options import json_option, progress_option
 from embertune.errors import ConfigError
 
 __all__ = ["command"]
@@ -14,6 +14,7 @@ __all__ = ["command"]
 @click.command("finetune")
 @click.argument("config", nargs=-1, metavar="[CONFIG.yaml] [KEY=VALUE]...")
 @click.option("--print-config", is_flag=True, help="Write the configuration, with a comment at every key, and stop.")
+@progress_option
 @json_option
 def command(config: tuple[str, ...], print_config: bool, as_json: bool) -> None:
     """Fine-tune a sentence-transformers model as CONFIG.yaml says; KEY=VALUE changes single keys of it.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from embertune._optional import require
-from embertune.core.progress import Progress
+from embertune.core.progress import Note, Progress
 from embertune.core.vectors import normalize
 from embertune.training.finetune.config import FinetuneConfig
 from embertune.training.finetune.faults import not_a_number
@@ -253,6 +253,7 @@ def _callback(config: FinetuneConfig, metric: str, folder: Path, progress: Progr
                 _write_weights(model, folder / BEST, state.global_step)
             elif patience is not None and len(scores) - 1 - best >= patience:
                 control.should_training_stop = True
-            progress("judge on dev", len(scores), None, f"{metric} {scores[-1]:.3f}, best {scores[best]:.3f}")
+            said = f"{metric} {scores[-1]:.3f}, best {scores[best]:.3f}"
+            progress("judge on dev", len(scores), None, Note(said, {"held-out": scores[-1]}))
 
     return Callback()
