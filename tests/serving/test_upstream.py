@@ -47,10 +47,10 @@ def test_tokens_of_calls_at_once_are_not_mixed(through_litellm, upstream):
     upstream.delay = 0.1
     upstream.requests.clear()
     replies = server.at_once(*({"input": [f"text {n}"] * 1 + ["word"] * 20 + [f"{n}"]} for n in range(4)))
-    paid = [len(text.split()) for text in upstream.texts]
-    # Calls that arrive while one is about to leave go with it, and share what it pays for the word.
-    assert sum(reply.json["usage"]["total_tokens"] for reply in replies) == sum(paid)
-    assert {reply.json["usage"]["total_tokens"] for reply in replies} <= {3, 4}
+    counted = [reply.json["usage"]["total_tokens"] for reply in replies]
+    # Calls that arrive while one is about to leave go with it, and share by length, rounded, what it pays.
+    assert abs(sum(counted) - sum(len(text.split()) for text in upstream.texts)) <= len(replies)
+    assert set(counted) <= {3, 4}
 
 
 def test_a_local_model_is_called_by_one_thread_at_a_time(serve, make_adapter, tmp_path):
