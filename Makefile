@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.embertune
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check fix test test-databases test-torch test-frameworks finetune finetune-tensorboard benchmarks tables docs clean
+.PHONY: help install demo check fix test test-databases test-torch test-frameworks test-ui pictures finetune finetune-tensorboard benchmarks tables docs clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
@@ -35,6 +35,10 @@ $(STAMP)-frameworks: pyproject.toml $(STAMP)-torch
 	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --group frameworks
 	@touch $@
 
+$(STAMP)-ui: pyproject.toml $(STAMP)-test
+	$(BIN)/python -m pip install --quiet --editable '.[serve,ui]' --group browser
+	@touch $@
+
 install: $(STAMP)-test  ## set up .venv for development
 
 demo: $(STAMP)-base  ## tune on the Python documentation of this machine, offline, under a minute
@@ -60,6 +64,10 @@ test-torch: $(STAMP)-torch  ## the tests that need torch
 
 test-frameworks: $(STAMP)-frameworks  ## the tests that need other projects' frameworks
 	$(BIN)/python -m pytest -m frameworks
+
+# Where something is wrong with the page every test waits for it; three have said so.
+test-ui: $(STAMP)-ui  ## the tests of the workbench, its page in headless Chromium
+	$(BIN)/python -m pytest tests/ui -m 'browser or not browser' --maxfail=3
 
 CONFIG ?= finetune.yaml
 
@@ -87,6 +95,9 @@ tables: $(STAMP)-test  ## make the tables of README and benchmarks from the resu
 
 docs: $(STAMP)-test  ## write the generated parts of docs/
 	$(BIN)/python docs/generate.py
+
+pictures: $(STAMP)-ui  ## take the pictures of the workbench anew, from the real app in Chromium
+	$(BIN)/python docs/pictures.py
 
 clean:  ## remove .venv and every cache
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import time
 
@@ -12,8 +11,6 @@ from embertune.data.io import load_dataset
 
 pytestmark = pytest.mark.browser
 
-# A machine that does other things takes its time; nothing here asserts how long something took.
-PATIENCE = int(os.environ.get("EMBERTUNE_PATIENCE", 240)) * 1000
 EVIL = (
     "<img src=x onerror=\"document.title='harmed'\"><script>document.title='harmed'</script>"
     "${document.title='harmed'}{{value}}"
@@ -39,99 +36,67 @@ def pairs(tmp_path_factory):
     return path
 
 
-def opened(browser, bench):
-    page = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True).new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(bench.address)
-    page.wait_for_selector("#tabs")
-    return page
-
-
-def go_to(page, name):
-    page.locator("#tabs > .tab-wrapper").get_by_role("tab", name=name, exact=True).click()
-
-
-def says(page, selector, text):
-    page.wait_for_function(
-        "([selector, text]) => document.querySelector(selector)?.innerText.includes(text)", arg=[selector, text]
-    )
-
-
-def load(page, path, name=None):
-    page.locator("#data-files input[type=file]").set_input_files(str(path))
-    page.wait_for_selector("#data-files .file-preview, #data-files table")
-    if name:
-        page.fill("#data-name textarea, #data-name input", name)
-    page.click("#data-load-files")
-
-
 @pytest.fixture(scope="module")
-def page(chromium, bench, pairs):
-    found = opened(chromium, bench)
-    load(found, pairs)
-    says(found, "#data-facts", "141")
+def page(drive, chromium, bench, pairs):
+    found = drive.open_page(chromium, bench)
+    drive.load(found, pairs)
+    drive.says(found, "#data-facts", "141")
     return found
 
 
-def cell(page, table, row, column):
-    return page.locator(f"#{table}-table tbody tr:nth-child({row + 1}) td:nth-child({column + 2})")
-
-
-def test_facts_and_search(page):
-    says(page, "#data-documents-said", "1–20 of 141")
+def test_facts_and_search(drive, page):
+    drive.says(page, "#data-documents-said", "1–20 of 141")
     page.fill("#data-documents-search textarea, #data-documents-search input", "KENNEL dog")
-    says(page, "#data-documents-said", "of 35 (of 141 in all)")
-    cell(page, "data-documents", 0, 2).click()
+    drive.says(page, "#data-documents-said", "of 35 (of 141 in all)")
+    drive.cell(page, "data-documents", 0, 2).click()
     page.wait_for_function(
         "document.querySelector('#data-documents-whole textarea')?.value.includes('text: kennel 0 belongs')"
     )
 
 
-def test_markup_in_texts_is_text(page):
+def test_markup_in_texts_is_text(drive, page):
     page.fill("#data-documents-search textarea, #data-documents-search input", "onerror")
-    says(page, "#data-documents-table", "<img src=x onerror")
+    drive.says(page, "#data-documents-table", "<img src=x onerror")
     assert page.title() != "harmed"
     assert page.locator("#data-documents-table img").count() == 0
     assert "${document.title='harmed'}{{value}}" in page.inner_text("#data-documents-table")
 
 
-def test_edits_become_a_version_and_the_source_stays(page, bench, pairs):
+def test_edits_become_a_version_and_the_source_stays(drive, page, bench, pairs):
     page.get_by_role("tab", name="Pairs: browse and edit").click()
     page.fill("#data-pairs-search textarea, #data-pairs-search input", "=1+1")
-    says(page, "#data-pairs-said", "1–1 of 1")
-    cell(page, "data-pairs", 0, 1).click()
+    drive.says(page, "#data-pairs-said", "1–1 of 1")
+    drive.cell(page, "data-pairs", 0, 1).click()
     page.click("#data-pair-strike")
-    says(page, "#data-edits", "1 pair struck out.")
-    says(page, "#data-pairs-table", "struck out")
+    drive.says(page, "#data-edits", "1 pair struck out.")
+    drive.says(page, "#data-pairs-table", "struck out")
     page.fill("#data-pairs-search textarea, #data-pairs-search input", '"fox 34"')
-    says(page, "#data-pairs-table", "fox 34")
-    cell(page, "data-pairs", 0, 1).click()
+    drive.says(page, "#data-pairs-table", "fox 34")
+    drive.cell(page, "data-pairs", 0, 1).click()
     page.wait_for_function("document.querySelector('#data-pair-query textarea').value.includes('fox 34')")
     page.fill("#data-pair-query textarea", "where is fox 34 at night?")
     page.click("#data-pair-keep")
-    says(page, "#data-edits", "1 query rewritten, 1 pair struck out.")
+    drive.says(page, "#data-edits", "1 query rewritten, 1 pair struck out.")
     page.click("#data-save")
     page.wait_for_function("document.querySelector('#data-version input').value.startsWith('2')")
-    says(page, "#data-facts", "140")
+    drive.says(page, "#data-facts", "140")
     (entry,) = (bench.folder / "data").iterdir()
     assert "where is fox 34 at night?" in load_dataset(entry / "animals-v2").queries.values()
     assert len(load_dataset(entry / "animals-v1").queries) == 141
     assert (entry / "source" / "animals.csv").read_bytes() == pairs.read_bytes()
 
 
-def test_the_split_shows_what_is_in_test(page):
+def test_the_split_shows_what_is_in_test(drive, page):
     page.get_by_role("tab", name="Split", exact=True).click()
-    says(page, "#data-split-about", "Split by-query, three parts, seed 0.")
+    drive.says(page, "#data-split-about", "Split by-query, three parts, seed 0.")
     page.fill("#data-split-search textarea, #data-split-search input", "test")
-    says(page, "#data-split-said", "of 28")
+    drive.says(page, "#data-split-said", "of 28")
 
 
-def test_queries_are_generated_and_are_a_data_set(page, bench):
+def test_queries_are_generated_and_are_a_data_set(drive, page, bench):
     page.get_by_role("tab", name="Generate queries").click()
     page.click("#gen-start")
-    page.wait_for_function(
-        "[...document.querySelectorAll('#gen-queue td')].some(cell => cell.innerText === 'done')", timeout=PATIENCE
-    )
+    page.wait_for_function("[...document.querySelectorAll('#gen-queue td')].some(cell => cell.innerText === 'done')")
     until = time.monotonic() + 60
     while len(list((bench.folder / "data").glob("*/data.json"))) < 2 and time.monotonic() < until:
         time.sleep(0.1)
@@ -152,14 +117,14 @@ def broken(folder):
     return {folder / name: said for name, (_, said) in files.items()}
 
 
-def test_a_broken_upload_is_one_sentence_and_changes_nothing(chromium, bench, tmp_path):
+def test_a_broken_upload_is_one_sentence_and_changes_nothing(drive, chromium, bench, tmp_path):
     before = sorted((bench.folder / "data").iterdir())
     for path, said in broken(tmp_path / "broken").items():
-        page = opened(chromium, bench)
+        page = drive.open_page(chromium, bench)
         # It closes by itself once there is data.
         page.locator("#data-load-files").wait_for(state="hidden")
         page.get_by_text("Load data", exact=True).click()
-        load(page, path)
+        drive.load(page, path)
         toast = page.locator(".toast-body")
         toast.wait_for()
         text = toast.inner_text()
@@ -169,8 +134,8 @@ def test_a_broken_upload_is_one_sentence_and_changes_nothing(chromium, bench, tm
     assert sorted((bench.folder / "data").iterdir()) == before
 
 
-def tune(page, seed):
-    go_to(page, "Tune")
+def tune(drive, page, seed):
+    drive.go_to(page, "Tune")
     page.get_by_label("fast", exact=True).check()
     page.wait_for_function("document.querySelector('#tune-data input').value.includes('animals')")
     if not page.locator("#tune-seed input").is_visible():
@@ -186,17 +151,10 @@ def runs(bench):
     return sorted(path.parent for path in (bench.folder / "runs").glob("*/record.json"))
 
 
-def until(found, seconds=240):
-    end = time.monotonic() + seconds
-    while not found() and time.monotonic() < end:
-        time.sleep(0.1)
-    assert found()
-
-
-def test_two_runs_wait_for_each_other_and_have_verdicts(page, bench):
-    tune(page, 0)
-    tune(page, 1)
-    until(lambda: len(runs(bench)) == 2)
+def test_two_runs_wait_for_each_other_and_have_verdicts(drive, page, bench):
+    tune(drive, page, 0)
+    tune(drive, page, 1)
+    drive.until(lambda: len(runs(bench)) == 2)
     page.wait_for_selector("#tune-result .verdict")
     page.wait_for_selector("#tune-curve .js-plotly-plot .scatterlayer path")
     jobs = [json.loads(path.read_text()) for path in sorted((bench.folder / "jobs").glob("*/job.json"))]
@@ -205,21 +163,21 @@ def test_two_runs_wait_for_each_other_and_have_verdicts(page, bench):
     assert [len(record["selection"]["seeds"]) for record in records] == [2, 2]
 
 
-def test_a_mistake_in_the_settings_is_told_in_the_words_of_the_command_line(page):
+def test_a_mistake_in_the_settings_is_told_in_the_words_of_the_command_line(drive, page):
     page.fill("#tune-set-folds textarea, #tune-set-folds input", "1")
     page.click("#tune-start")
-    says(page, "#tune-standing", "folds must be at least 2, got 1")
+    drive.says(page, "#tune-standing", "folds must be at least 2, got 1")
     page.fill("#tune-set-folds textarea, #tune-set-folds input", "")
 
 
-def test_runs_are_compared_downloaded_loaded_again_and_deleted(page, bench):
-    go_to(page, "Runs")
-    says(page, "#runs-said", "1–2 of 2")
+def test_runs_are_compared_downloaded_loaded_again_and_deleted(drive, page, bench):
+    drive.go_to(page, "Runs")
+    drive.says(page, "#runs-said", "1–2 of 2")
     for row in (0, 1):
-        cell(page, "runs", row, 1).click()
-        says(page, "#runs-compared", "Before → after")
+        drive.cell(page, "runs", row, 1).click()
+        drive.says(page, "#runs-compared", "Before → after")
         page.wait_for_timeout(500)
-    says(page, "#runs-compared", "In what they differ")
+    drive.says(page, "#runs-compared", "In what they differ")
     page.wait_for_selector("#runs-parallel .js-plotly-plot")
     with page.expect_download() as download:
         page.click("#runs-csv")
@@ -231,60 +189,59 @@ def test_runs_are_compared_downloaded_loaded_again_and_deleted(page, bench):
     page.wait_for_selector("#tune-start:visible")
     assert page.input_value("#tune-encoder input") == "hashing"
     assert page.locator("#tune-set-seeds textarea, #tune-set-seeds input").input_value() == "2"
-    go_to(page, "Runs")
+    drive.go_to(page, "Runs")
     page.get_by_text("Delete the chosen runs").first.click()
     page.click("#runs-delete")
     page.locator(".toast-body", has_text="Tick the box first").wait_for()
     assert len(runs(bench)) == 2
     page.get_by_label("Yes, with their adapters and records").check()
     page.click("#runs-delete")
-    until(lambda: runs(bench) == [])
+    drive.until(lambda: runs(bench) == [])
 
 
-def test_two_browsers_do_not_mix(chromium, bench, page):
-    other = opened(chromium, bench)
+def test_two_browsers_do_not_mix(drive, chromium, bench, page):
+    other = drive.open_page(chromium, bench)
     page.bring_to_front()
-    go_to(page, "Data")
+    drive.go_to(page, "Data")
     before = page.input_value("#data-set input")
     other.click("#data-set input")
     choices = other.get_by_role("option")
     choices.last.wait_for()
     wanted = next(text for text in choices.all_inner_texts() if before not in text).strip().removeprefix("✓").strip()
     choices.filter(has_text=wanted).click()
-    says(other, "#data-facts", "Queries")
+    drive.says(other, "#data-facts", "Queries")
     other.wait_for_timeout(2000)
     assert other.input_value("#data-set input") == wanted
     assert page.input_value("#data-set input") == before
     other.close()
 
 
-def test_a_job_outlives_the_workbench_and_is_found_again(chromium, serve, tmp_path_factory, pairs):
+def test_a_job_outlives_the_workbench_and_is_found_again(drive, chromium, serve, tmp_path_factory, pairs):
     first = serve(tmp_path_factory.mktemp("again") / "bench")
-    page = opened(chromium, first)
-    load(page, pairs)
-    says(page, "#data-facts", "141")
-    tune(page, 0)
-    until(lambda: list((first.folder / "jobs").glob("*/started.json")))
+    page = drive.open_page(chromium, first)
+    drive.load(page, pairs)
+    drive.says(page, "#data-facts", "141")
+    tune(drive, page, 0)
+    drive.until(lambda: list((first.folder / "jobs").glob("*/started.json")))
     page.close()
     first.process.send_signal(signal.SIGKILL)
     first.process.wait(20)
     second = serve(first.folder)
-    page = opened(chromium, second)
-    go_to(page, "Tune")
+    page = drive.open_page(chromium, second)
+    drive.go_to(page, "Tune")
     page.wait_for_selector("#tune-result .verdict")
     page.close()
 
 
-def test_no_control_is_without_a_name_and_contrast_passes(page):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+def test_no_control_is_without_a_name_and_contrast_passes(drive, page):
+    pytest.importorskip("axe_playwright_python", reason="nothing is audited without axe")
     for notice in page.locator(".toast-close").all():
         notice.click()
+    found = []
     for tab in ("Data", "Tune", "Runs"):
-        go_to(page, tab)
+        drive.go_to(page, tab)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(1500)  # colours fade
-            found = axe.run(page).response["violations"]
-            told = [(each["id"], [node["html"][:160] for node in each["nodes"]][:3])
-                    for each in found if each["impact"] in ("serious", "critical")]  # fmt: skip
-            assert not told, (tab, scheme, told)
+            drive.settle(page)
+            found += drive.audit(page, f"{tab}, {scheme}")
+    assert not found, "\n".join(found)

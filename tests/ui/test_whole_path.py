@@ -7,10 +7,6 @@ import csv
 import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -21,100 +17,30 @@ from embertune.adapters.artifact import load_adapter
 from embertune.data.dataset import Dataset
 from embertune.encoders.load_adapted import load_adapted
 
-pytest.importorskip("gradio", reason="the workbench needs gradio")
-sync_api = pytest.importorskip("playwright.sync_api", reason="no browser can be driven without playwright")
+pytestmark = pytest.mark.browser
 
-TABS = ("Data", "Tune", "Runs", "Look", "Ask", "Use")
 LOOKS = [(width, theme) for width in (1440, 390) for theme in ("light", "dark")]
-# A machine that does other things takes its time; nothing here asserts how long something took.
-PATIENCE = 600_000
-_CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("workbench")
+def bench(serve, tmp_path_factory):
+    return serve(tmp_path_factory.mktemp("path") / "bench", OPENBLAS_NUM_THREADS="2")
 
 
 @pytest.fixture(scope="module")
-def address(folder):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, "EMBERTUNE_CACHE": str(folder / "cache"), "OPENBLAS_NUM_THREADS": "2"}
-    command = [sys.executable, "-m", "embertune", "ui", str(folder / "bench"), "--port", str(port)]
-    with (folder / "log.txt").open("wb") as log:
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    found = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(found, timeout=5).read()
-                break
-            except OSError:
-                assert server.poll() is None, (folder / "log.txt").read_text()
-                time.sleep(0.2)
-        yield found
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        try:
-            opened = playwright.chromium.launch(executable_path=_CHROMIUM, args=["--no-sandbox"])
-        except sync_api.Error as error:
-            pytest.skip(f"Chromium does not start: {str(error).splitlines()[0]}")
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def pictures(folder):
-    place = Path(os.environ.get("EMBERTUNE_PICTURES", folder / "pictures"))
+def pictures(tmp_path_factory):
+    place = Path(os.environ.get("EMBERTUNE_PICTURES", tmp_path_factory.mktemp("pictures")))
     place.mkdir(parents=True, exist_ok=True)
     return place
 
 
-def opened(browser, address, *, width=1440, theme="light"):
-    context = browser.new_context(
-        viewport={"width": width, "height": 1000}, color_scheme=theme, accept_downloads=True,
-        permissions=["clipboard-read", "clipboard-write"],
-    )  # fmt: skip
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.goto(f"{address}?__theme={theme}")
-    page.wait_for_selector("#tabs")
-    return page
-
-
-def go_to(page, name):
-    tab = page.locator("#tabs > .tab-wrapper").get_by_role("tab", name=name, exact=True)
-    if tab.count() == 0 or not tab.first.is_visible():
-        # Tabs that a narrow screen has no room for are in a menu.
-        page.locator("#tabs > .tab-wrapper .overflow-menu > button").click()
-        page.locator("#tabs > .tab-wrapper .overflow-dropdown button", has_text=name).click()
-    else:
-        tab.first.click()
-    page.wait_for_selector(f"#tab-{name.lower()}:visible")
-
-
-def settle(page):
-    """Wait until pictures are still; nothing but they depend on it."""
-    page.wait_for_timeout(2000)
-
-
 @pytest.fixture(scope="module")
-def page(browser, address):
+def page(drive, chromium, bench):
     """The page of who went the whole path up to a finished run."""
-    page = opened(browser, address)
+    page = drive.open_page(chromium, bench)
     page.click("#data-demo")
     page.wait_for_function("document.querySelector('#data-facts')?.innerText.includes('Documents')")
-    go_to(page, "Tune")
+    drive.go_to(page, "Tune")
     page.get_by_label("fast", exact=True).check()
     page.wait_for_function("document.querySelector('#tune-data input').value.includes('demo')")
     page.click("#tune-start")
@@ -124,20 +50,20 @@ def page(browser, address):
 
 
 @pytest.fixture(scope="module")
-def run(page, folder):
-    (found,) = (folder / "bench" / "runs").iterdir()
+def run(page, bench):
+    (found,) = (bench.folder / "runs").iterdir()
     return found
 
 
-def test_the_run_has_a_verdict_and_a_curve_on_dev(page, run):
-    go_to(page, "Tune")
+def test_the_run_has_a_verdict_and_a_curve_on_dev(drive, page, run):
+    drive.go_to(page, "Tune")
     record = json.loads((run / "record.json").read_text())
     assert page.inner_text("#tune-result .verdict") == record["verdict"]["sentence"]
     page.wait_for_selector("#tune-curve .js-plotly-plot .scatterlayer path")
 
 
-def test_a_gained_query_shows_both_rankings_and_why(page, run):
-    go_to(page, "Look")
+def test_a_gained_query_shows_both_rankings_and_why(drive, page, run):
+    drive.go_to(page, "Look")
     page.locator("#look-kind").get_by_label("gained", exact=True).check()
     rows = {row["id"]: row for row in json.loads((run / "record.json").read_text())["queries"]}
     best = max(rows.values(), key=lambda row: row["tuned"] - row["base"])
@@ -152,8 +78,8 @@ def test_a_gained_query_shows_both_rankings_and_why(page, run):
     page.wait_for_function(f"!document.querySelector('#look-query').innerText.includes('query {best['id']} ')")
 
 
-def test_the_map_and_the_report_are_there(page):
-    go_to(page, "Look")
+def test_the_map_and_the_report_are_there(drive, page):
+    drive.go_to(page, "Look")
     page.locator("#look-parts").get_by_role("tab", name="Map").click()
     for state in ("base", "tuned"):
         page.wait_for_selector(f"#look-map-{state} .js-plotly-plot .scatterlayer path")
@@ -167,14 +93,14 @@ def test_the_map_and_the_report_are_there(page):
     page.locator("#look-parts").get_by_role("tab", name="Queries").click()
 
 
-def test_an_answer_and_thumbs_that_become_pairs(page, folder):
-    go_to(page, "Ask")
+def test_an_answer_and_thumbs_that_become_pairs(drive, page, bench):
+    drive.go_to(page, "Ask")
     page.fill("#ask-question textarea", "how do I pretty print json?")
     page.press("#ask-question textarea", "Enter")
     page.wait_for_selector(".column .answer")
     assert page.locator("ol.hits:visible").count() >= 5
     page.get_by_role("button", name="▲ passage 1 helps").first.click()
-    votes = folder / "bench" / "feedback" / "votes.jsonl"
+    votes = bench.folder / "feedback" / "votes.jsonl"
     page.wait_for_function("document.querySelector('.thumbs button.primary')")
     page.get_by_role("button", name="▼ passage 2 does not help").first.click()
     while len(votes.read_text().splitlines()) < 2:
@@ -184,8 +110,8 @@ def test_an_answer_and_thumbs_that_become_pairs(page, folder):
     assert sorted(made.qrels["q1"].values()) == [0.0, 1.0]
 
 
-def copied(page, kind):
-    go_to(page, "Use")
+def copied(drive, page, kind):
+    drive.go_to(page, "Use")
     before = page.inner_text("#use-code .cm-content")
     chosen = page.locator("#use-kind").get_by_label(kind, exact=True)
     if not chosen.is_checked():
@@ -196,10 +122,10 @@ def copied(page, kind):
     return page.evaluate("navigator.clipboard.readText()")
 
 
-def test_the_langchain_class_is_copied_and_embeds_as_the_adapter_does(page, run):
+def test_the_langchain_class_is_copied_and_embeds_as_the_adapter_does(drive, page, run):
     pytest.importorskip("langchain_core", reason="LangChain's code needs langchain-core")
     for kind in ("LangChain", "LangChain without Embertune"):
-        code = copied(page, kind)
+        code = copied(drive, page, kind)
         made = {"__name__": "copied"}
         exec(compile(code, "copied.py", "exec"), made)  # what a reader of the page does
         encoder = load_adapted(run)
@@ -224,17 +150,17 @@ class _Base:
         return self.encoder.encode_document(texts).tolist()
 
 
-def test_the_numpy_code_maps_as_the_adapter_does(page, run):
+def test_the_numpy_code_maps_as_the_adapter_does(drive, page, run):
     made = {"__name__": "copied"}
-    exec(compile(copied(page, "numpy"), "copied.py", "exec"), made)  # what a reader of the page does
+    exec(compile(copied(drive, page, "numpy"), "copied.py", "exec"), made)  # what a reader of the page does
     adapter = load_adapter(run)
     vectors = np.random.default_rng(0).normal(size=(5, adapter.dimension or 256)).astype(np.float32)
     for side in ("query", "document"):
         assert np.allclose(made["adapt"](vectors, side), adapter.transform(vectors, side), atol=1e-5)
 
 
-def test_the_artefact_is_downloaded_and_loads(page, run, tmp_path):
-    go_to(page, "Use")
+def test_the_artefact_is_downloaded_and_loads(drive, page, run, tmp_path):
+    drive.go_to(page, "Use")
     page.click("#use-pack")
     page.wait_for_selector("#use-save:visible")
     with page.expect_download() as download:
@@ -245,13 +171,11 @@ def test_the_artefact_is_downloaded_and_loads(page, run, tmp_path):
     assert np.array_equal(loaded.transform(vectors), load_adapter(run).transform(vectors))
 
 
-def test_a_server_is_started_asked_and_stopped(page, run):
+def test_a_server_is_started_asked_and_stopped(drive, page, run):
     pytest.importorskip("uvicorn", reason="the server needs uvicorn")
     pytest.importorskip("orjson", reason="the server needs orjson")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    go_to(page, "Use")
+    port = drive.free_port()
+    drive.go_to(page, "Use")
     page.fill("#use-port input", str(port))
     page.press("#use-port input", "Tab")
     page.click("#use-start")
@@ -268,9 +192,9 @@ def test_a_server_is_started_asked_and_stopped(page, run):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
 
 
-def test_the_table_of_runs_is_downloaded(page, run):
-    go_to(page, "Runs")
-    settle(page)
+def test_the_table_of_runs_is_downloaded(drive, page, run):
+    drive.go_to(page, "Runs")
+    drive.settle(page)
     with page.expect_download() as download:
         page.click("#runs-csv")
     with open(download.value.path(), encoding="utf-8", newline="") as file:
@@ -279,33 +203,31 @@ def test_the_table_of_runs_is_downloaded(page, run):
     assert run.name in rows[0].values()
 
 
-def test_the_tabs_are_reached_by_keyboard(page):
-    go_to(page, "Data")
+def test_the_tabs_are_reached_by_keyboard(drive, page):
+    drive.go_to(page, "Data")
     page.locator("#tabs > .tab-wrapper").get_by_role("tab", name="Data", exact=True).focus()
-    for name in TABS[1:]:
+    for name in drive.TABS[1:]:
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.wait_for_selector(f"#tab-{name.lower()}:visible")
 
 
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
-def test_every_tab_is_pictured_and_every_control_labelled(page, browser, address, pictures, width, theme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="nothing is audited without axe").Axe()
-    other = opened(browser, address, width=width, theme=theme)
+def test_every_tab_is_pictured_and_every_control_labelled(drive, page, chromium, bench, pictures, width, theme):
+    pytest.importorskip("axe_playwright_python", reason="nothing is audited without axe")
+    other = drive.open_page(chromium, bench, width=width, theme=theme)
     found = []
-    for name in TABS:
-        go_to(other, name)
-        settle(other)
+    for name in drive.TABS:
+        drive.go_to(other, name)
+        drive.settle(other)
         if name == "Ask":
             other.fill("#ask-question textarea", "how do I pretty print json?")
             other.click("#ask-send")
             other.wait_for_selector(".column .answer")
-            settle(other)
+            drive.settle(other)
         other.screenshot(path=pictures / f"{name.lower()}-{width}-{theme}.png", full_page=True)
         wide = other.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 1, f"{name} is {wide} pixels wider than the screen"
-        for violation in axe.run(other).response["violations"]:
-            if {"cat.color", "cat.forms", "cat.name-role-value"} & set(violation["tags"]):
-                found += [f"{name}: {violation['id']}: {node['html'][:200]}" for node in violation["nodes"]]
+        found += drive.audit(other, name)
     other.context.close()
     assert not found, "\n".join(found)

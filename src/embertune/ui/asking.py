@@ -15,6 +15,7 @@ from embertune.recipes.ask import Library, Passage, extract_answer, write_answer
 from embertune.reports.markup import Markup, element
 from embertune.reports.words import clip
 from embertune.ui.bench import Bench
+from embertune.ui.finetuning import encoder_of, is_model
 from embertune.ui.looking import passage
 
 __all__ = ["MOST", "Asker", "column_head", "dataset_of", "earlier_page", "passage_item", "readers_of"]
@@ -34,7 +35,9 @@ def readers_of(bench: Bench) -> list[tuple[str, str]]:
         base = f"{encoder['provider']}/{encoder['model']}"
         name = f"{run.record['created'][:16].replace('T', ' ')} · {run.record['verdict']['code']}"
         found.setdefault(f"{base}, frozen", f"{_FROZEN}:{run.id}")
-        if run.record["verdict"]["code"] == "ship":
+        if is_model(run):
+            found[f"{base} fine-tuned · {name}"] = f"{_TUNED}:{run.id}"
+        elif run.record["verdict"]["code"] == "ship":
             found[f"{base} tuned · {name}"] = f"{_TUNED}:{run.id}"
         elif (run.folder / "candidate").is_dir():
             found[f"{base}, candidate that does not ship · {name}"] = f"{_CANDIDATE}:{run.id}"
@@ -117,7 +120,10 @@ class Asker:
             run == each.id for each in self._bench.workspace.runs()
         ):
             return {"encoder": reader}
-        folder = self._bench.workspace.run(run).folder
+        entry = self._bench.workspace.run(run)
+        folder = entry.folder
+        if is_model(entry):
+            return {"encoder": str(folder) if kind == _TUNED else encoder_of(self._typed_encoder(run), entry)}
         return {
             "adapter": folder / "candidate" if kind == _CANDIDATE else folder,
             "encoder": self._typed_encoder(run),
@@ -167,7 +173,7 @@ def column_head(column: Mapping[str, Any]) -> Markup:
     else:
         said = f"Written by {column['by']} · {column['cost']}"
     cited = ", ".join(str(at + 1) for at in column["cited"])
-    rests = f" · rests on {cited}" if cited else ""
+    rests = f" · rests on {'passage' if len(column['cited']) == 1 else 'passages'} {cited}" if cited else ""
     return element(
         "div", title, element("p", column["answer"], class_="answer"), element("p", said + rests, class_="quiet"),
         class_="column",
@@ -187,7 +193,9 @@ def passage_item(column: Mapping[str, Any], at: int, first: Mapping[str, Any]) -
     if column is not first and not first["problem"]:
         ranks = [each["id"] for each in first["passages"]]
         moved = (
-            f"rank {ranks.index(found['id']) + 1} at the first" if found["id"] in ranks else "not found by the first"
+            f"rank {ranks.index(found['id']) + 1} in the first column"
+            if found["id"] in ranks
+            else "not in the first column"
         )
         line.append(element("span", moved, class_="" if found["id"] in ranks else "up"))
     line.append(element("span", clip(found["id"], 60)))

@@ -73,7 +73,7 @@ def _hit(hit: Hit, other: str) -> Markup:
         element("span", f"{hit.rank}."),
         *judged,
         element("span", f"cosine {hit.score:.3f}"),
-        element("span", f"{other} {_place(hit.other_rank)}, {hit.other_score:.3f}"),
+        element("span", f"{other}: {_place(hit.other_rank)}, {hit.other_score:.3f}"),
         element("span", _moved(hit, other), class_=_direction(hit, other)),
         class_="hit",
     )

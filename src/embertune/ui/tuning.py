@@ -9,10 +9,22 @@ from typing import Any
 from embertune.adapters.base import ADAPTER_TYPES
 from embertune.errors import ConfigError
 from embertune.training.config import EFFORTS, TuneConfig
+from embertune.ui import finetuning
 from embertune.ui.fields import Field, fields_of
+from embertune.ui.finetuning import WHOLE
 from embertune.ui.workspace import Workspace
 
-__all__ = ["DEFAULTS", "FAMILIES", "SEARCHED", "arguments", "family_rows", "hyperparameters", "of_record", "written"]
+__all__ = [
+    "DEFAULTS",
+    "FAMILIES",
+    "SEARCHED",
+    "arguments",
+    "choices",
+    "family_rows",
+    "hyperparameters",
+    "of_record",
+    "written",
+]
 
 SEARCHED = "linear maps, searched"
 _NOT_BY_NAME = ("identity", "chain")
@@ -20,7 +32,7 @@ _NOT_BY_NAME = ("identity", "chain")
 _ELSEWHERE = ("side", "adapter")
 
 FAMILIES = (SEARCHED, *sorted(name for name in ADAPTER_TYPES if name not in _NOT_BY_NAME))
-"""What may be trained; the first lets tune choose."""
+"""Adapters that may be trained; the first lets tune choose."""
 
 DEFAULTS: Mapping[str, Any] = {
     "encoder": "static",
@@ -34,6 +46,11 @@ DEFAULTS: Mapping[str, Any] = {
     "parameters": {},
 }
 """The form as it is when it is opened."""
+
+
+def choices() -> list[str]:
+    """Give what may be trained here: adapters, and the whole model where the extra for that is installed."""
+    return [*FAMILIES, *([WHOLE] if finetuning.is_installed() else [])]
 
 
 def hyperparameters() -> list[Field]:
@@ -85,6 +102,8 @@ def arguments(workspace: Workspace, settings: Mapping[str, Any], key: str) -> li
         ConfigError: There is no encoder.
         DataError: There is no such data set.
     """
+    if settings["adapter"] == WHOLE:
+        return finetuning.arguments(workspace, settings, key)
     if not str(settings["encoder"]).strip():
         raise ConfigError("No encoder is named. Choose one, such as static.")
     data = workspace.data_folder(settings["data"], settings["version"])
@@ -125,6 +144,11 @@ def of_record(record: Mapping[str, Any]) -> dict[str, Any]:
         0
     """
     encoder = record["encoder"]
+    if record["adapter"].get("type") == "fine-tuned":
+        config = record["training"]["config"]
+        method = str(config["split"] or "")
+        return {**DEFAULTS, "encoder": config["model_name"], "adapter": WHOLE, "effort": "", "seed": record["seed"],
+                "split": method, "tuning": finetuning.changed(config)}  # fmt: skip
     name = "static" if encoder["provider"] == "static" else f"{encoder['provider']}/{encoder['model']}"
     method = str(record["data"]["split"].get("method", ""))
     return {**DEFAULTS, "encoder": name, "effort": "", "seed": record["seed"], "split": method,

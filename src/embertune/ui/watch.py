@@ -47,6 +47,7 @@ class JobPanel:
         with gr.Row(visible=False) as self._buttons:
             self._cancel = gr.Button("Cancel this job", variant="stop", elem_id=f"{name}-cancel", interactive=False)
             self._forget = gr.Button("Remove from the list", elem_id=f"{name}-forget", interactive=False)
+        self.result = gr.HTML(elem_id=f"{name}-result")
         self._plot = gr.Plot(label="Metric on dev", elem_id=f"{name}-curve", visible=False, buttons=[])
         self._queue = gr.HTML(elem_id=f"{name}-queue")
         self._seen = gr.State({})
@@ -167,7 +168,7 @@ def figure_of(events: Sequence[Event]) -> Any:
         height=300, margin={"l": 60, "r": 10, "t": 60, "b": 50}, paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)", uirevision="curve",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        xaxis={"title": "readings of dev", "gridcolor": "#8884"},
+        xaxis={"title": "readings of dev", "gridcolor": "#8884", "dtick": max(1, round(len(points) / 16))},
         yaxis={"title": "metric", "gridcolor": "#8884", "tickformat": ".3f"},
     )  # fmt: skip
 

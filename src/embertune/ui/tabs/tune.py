@@ -10,6 +10,8 @@ from embertune.errors import DataError
 from embertune.training.config import EFFORTS
 from embertune.ui import tuning
 from embertune.ui.bench import Bench
+from embertune.ui.fields import Field
+from embertune.ui.finetuning import WHOLE, model_fields
 from embertune.ui.notices import explained
 from embertune.ui.watch import JobPanel
 
@@ -42,8 +44,7 @@ def build(bench: Bench) -> None:
             form = _Form(gr)
             start = gr.Button("Start tuning", variant="primary", elem_id="tune-start")
         with gr.Column(scale=1, min_width=320):
-            panel = JobPanel(bench, ["tune"], name="tune", has_curve=True)
-            result = gr.HTML(elem_id="tune-result")
+            panel = JobPanel(bench, ["tune", "finetune"], name="tune", has_curve=True)
 
     def submit(*values: Any) -> str:
         settings = form.settings(values)
@@ -55,7 +56,8 @@ def build(bench: Bench) -> None:
             return tuning.arguments(bench.workspace, settings, key), f"runs/{key}/record.json"
 
         bench.workspace.keep_settings(encoder=settings["encoder"], effort=settings["effort"])
-        return bench.jobs.submit("tune", name, plan, settings=settings).id
+        kind = "finetune" if settings["adapter"] == WHOLE else "tune"
+        return bench.jobs.submit(kind, name, plan, settings=settings).id
 
     start.click(explained(submit), form.inputs, [panel.job])
     _follow_data(gr, bench, form)
@@ -63,7 +65,7 @@ def build(bench: Bench) -> None:
         explained(lambda settings: form.filled(bench, settings)), [bench.form], form.inputs, show_progress="hidden"
     )
     for trigger in (panel.job.change, bench.changed.change):
-        trigger(explained(lambda key: _verdict(bench, key)), [panel.job], [result], show_progress="hidden")
+        trigger(explained(lambda key: _verdict(bench, key)), [panel.job], [panel.result], show_progress="hidden")
     panel.job.change(lambda key: key, [panel.job], [bench.run], show_progress="hidden")
 
 
@@ -75,11 +77,17 @@ def _verdict(bench: Bench, key: str) -> str:
     if not key or bench.jobs.get(key).state != "done":
         return ""
     record = bench.workspace.run(key).record
+    against = record.get("contest", {}).get("sentence")
     return element(
         "section",
         element("p", record["verdict"]["sentence"], class_=f"verdict {record['verdict']['code']}"),
         element("p", record["verdict"]["reason"]),
-        element("pre", text_table(record), tabindex="0", aria_label="Table of the metrics"),
+        *([element("p", against)] if against else []),
+        element(
+            "details",
+            element("summary", "All metrics"),
+            element("pre", text_table(record), tabindex="0", aria_label="Table of the metrics"),
+        ),
         class_="result",
     )
 
@@ -117,16 +125,20 @@ class _Form:
             info="static is offline and needs no key. Any other may be typed: PROVIDER/MODEL, or a model's folder.",
         )  # fmt: skip
         self.adapter = gr.Dropdown(
-            list(tuning.FAMILIES), value=tuning.SEARCHED, label="Adapter", elem_id="tune-adapter",
-            info="The search tries linear maps on dev and is rarely beaten.",
+            tuning.choices(), value=tuning.SEARCHED, label="What is trained", elem_id="tune-adapter",
+            info="An adapter behind the encoder: the search tries linear maps on dev and is rarely beaten."
+            + (" Or the encoder's own weights: minutes to hours." if WHOLE in tuning.choices() else ""),
         )  # fmt: skip
         self.effort = gr.Radio(
             list(EFFORTS), value="normal", label="Effort", elem_id="tune-effort", info="How hard the search tries."
         )
         with gr.Accordion("More: every setting", open=False, elem_id="tune-more"):
             self._build_more(gr)
+        self.adapter.change(
+            self._arranged, [self.adapter], [self.effort, self.side, self._search, self._model], show_progress="hidden"
+        )
         self.adapter.input(
-            lambda family: gr.Dataframe(value=tuning.family_rows(family), visible=family != tuning.SEARCHED),
+            lambda family: gr.Dataframe(value=tuning.family_rows(family), visible=bool(tuning.family_rows(family))),
             [self.adapter], [self.parameters], show_progress="hidden",
         )  # fmt: skip
         self.effort.change(
@@ -143,37 +155,46 @@ class _Form:
         self.seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="tune-seed")
         self.strict = gr.Checkbox(label="Refuse data with near-copies of queries across train and test",
                                   elem_id="tune-strict")  # fmt: skip
-        self._fields = tuning.hyperparameters()
-        gr.Markdown("Settings of the search; an empty field is as the effort sets it. Lists are typed as `[1, 0.1]`.")
-        self._boxes = [
-            gr.Textbox(label=field.name, info=field.meaning, placeholder=tuning.default_of(field, "normal"),
-                       max_lines=1, elem_id=f"tune-set-{field.name}")
-            for field in self._fields
-        ]  # fmt: skip
-        self.parameters = gr.Dataframe(
-            headers=["parameter", "value"], datatype="str", type="array", interactive=True, static_columns=[0],
-            label="Parameters of the adapter that is named above",
-            column_count=2, buttons=[], elem_id="tune-parameters", value=[], visible=False,
-        )  # fmt: skip
+        self._fields, self._model_fields = tuning.hyperparameters(), model_fields()
+        with gr.Column() as self._search:
+            gr.Markdown("Settings of the search; an empty field is as the effort sets it. Lists are typed `[1, 0.1]`.")
+            self._boxes = [_box(gr, field, tuning.default_of(field, "normal"), "tune-set-") for field in self._fields]
+            self.parameters = gr.Dataframe(
+                headers=["parameter", "value"], datatype="str", type="array", interactive=True, static_columns=[0],
+                label="Parameters of the adapter that is named above",
+                column_count=2, buttons=[], elem_id="tune-parameters", value=[], visible=False,
+            )  # fmt: skip
+        with gr.Column(visible=False) as self._model:
+            gr.Markdown("Settings of fine-tuning; an empty field is as its grey text says, `null` is nothing.")
+            self._model_boxes = [
+                _box(gr, field, tuning.written(field.default), "tune-model-") for field in self._model_fields
+            ]
+
+    def _arranged(self, family: str) -> tuple[Any, ...]:
+        """Show what the choice of what is trained leaves to be chosen."""
+        gr, is_whole = self._gr, family == WHOLE
+        controls = (gr.Radio(visible=not is_whole), gr.Dropdown(visible=not is_whole))
+        return *controls, gr.Column(visible=not is_whole), gr.Column(visible=is_whole)
 
     @property
     def inputs(self) -> list[Any]:
         """The controls."""
         return [
             self.data, self.encoder, self.adapter, self.effort, self.split, self.side, self.seed, self.strict,
-            self.parameters, *self._boxes,
+            self.parameters, *self._boxes, *self._model_boxes,
         ]  # fmt: skip
 
     def settings(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """Give the choices, as `tuning.DEFAULTS` has them."""
         data, encoder, adapter, effort, split, side, seed, strict, parameters, *typed = values
         key, _, version = str(data or "").partition("@")
-        texts = ((text or "").strip() for text in typed)
-        tuned = {field.name: text for field, text in zip(self._fields, texts, strict=True) if text}
+        is_whole, count = adapter == WHOLE, len(self._fields)
+        fields, texts = (self._model_fields, typed[count:]) if is_whole else (self._fields, typed[:count])
+        tuned = {field.name: text.strip() for field, text in zip(fields, texts, strict=True) if (text or "").strip()}
         return {
             "data": key, "version": int(version or 0), "encoder": str(encoder or ""), "adapter": adapter,
             "effort": effort, "split": _SPLITS[split], "side": _SIDES[side], "seed": int(seed or 0), "strict": strict,
-            "tuning": tuned, "parameters": tuning.changed_rows(adapter, parameters),
+            "tuning": tuned, "parameters": {} if is_whole else tuning.changed_rows(adapter, parameters),
         }  # fmt: skip
 
     def filled(self, bench: Bench, settings: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -189,8 +210,16 @@ class _Form:
             data if data in known else gr.skip(), told["encoder"], told["adapter"], told["effort"] or "normal",
             _key_of(_SPLITS, told["split"]), _key_of(_SIDES, told["side"]), told["seed"], told["strict"],
             gr.Dataframe(value=rows, visible=bool(rows)),
-            *(told["tuning"].get(field.name, "") for field in self._fields),
+            *(told["tuning"].get(field.name, "") if told["adapter"] != WHOLE else "" for field in self._fields),
+            *(told["tuning"].get(field.name, "") if told["adapter"] == WHOLE else "" for field in self._model_fields),
         )  # fmt: skip
+
+
+def _box(gr: Any, field: Field, default: str, prefix: str) -> Any:
+    return gr.Textbox(
+        label=field.name, info=field.meaning, placeholder=default, max_lines=1,
+        elem_id=prefix + field.name.replace(".", "-"),
+    )  # fmt: skip
 
 
 def _key_of(choices: Mapping[str, str], value: str) -> str:

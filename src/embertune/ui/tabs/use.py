@@ -14,9 +14,11 @@ from embertune.errors import ConfigError, DataError, StorageError
 from embertune.reports.markup import Markup, element
 from embertune.ui.bench import Bench
 from embertune.ui.choices import finished_run
+from embertune.ui.finetuning import is_model
 from embertune.ui.jobs import SERVER, Job
 from embertune.ui.notices import explained
 from embertune.ui.snippets import KINDS, MODEL, snippet
+from embertune.ui.snippets_model import MODEL_KINDS, served_adapter
 
 __all__ = ["build"]
 
@@ -34,7 +36,8 @@ def build(bench: Bench) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             kind = gr.Radio(list(KINDS), value="LangChain", label="Code for", elem_id="use-kind")
-            code = gr.Code(label="Code to copy", language="python", interactive=False, elem_id="use-code", lines=5)
+            code = gr.Code(label="Code to copy", language="python", interactive=False, elem_id="use-code", lines=5,
+                           wrap_lines=True)  # fmt: skip
         with gr.Column(scale=1, min_width=320):
             pack = gr.Button("Pack the adapter as .zip", elem_id="use-pack")
             save = gr.DownloadButton("Download the .zip", elem_id="use-save", visible=False)
@@ -43,13 +46,19 @@ def build(bench: Bench) -> None:
     def show(run: str, kind: str, port: float) -> str:
         if not run:
             return ""
-        place = bench.workspace.folder / "exports" / run
-        return snippet(kind, bench.workspace.run(run).folder, place, port=int(port or _PORT))
+        entry, place = bench.workspace.run(run), _exports(bench, run)
+        if is_model(entry):
+            return MODEL_KINDS[kind](entry.folder, place, int(port or _PORT)).strip() + "\n"
+        return snippet(kind, entry.folder, place, port=int(port or _PORT))
 
     for trigger in (run.change, kind.change, port.change):
         trigger(explained(show), [run, kind, port], [code], show_progress="hidden")
     pack.click(explained(lambda run: _pack(gr, bench, run)), [run], [save])
     run.change(lambda: gr.DownloadButton(visible=False), None, [save], show_progress="hidden")
+
+
+def _exports(bench: Bench, run: str) -> Path:
+    return bench.workspace.folder / "exports" / run
 
 
 def _note(bench: Bench, run: str) -> Markup:
@@ -59,6 +68,10 @@ def _note(bench: Bench, run: str) -> Markup:
     verdict = entry.record["verdict"]
     if verdict["code"] == "ship":
         return element("p", verdict["sentence"], class_="verdict ship")
+    if is_model(entry):
+        return element(
+            "p", f"{verdict['sentence']} This code loads the fine-tuned model all the same.", class_="verdict"
+        )
     has_candidate = (entry.folder / "candidate").is_dir()
     return element(
         "p",
@@ -95,8 +108,10 @@ def _build_server(gr: Any, bench: Bench, run: Any) -> Any:
         for job in _servers(bench):
             if not job.is_over and job.settings["port"] == int(port):
                 raise ConfigError(f"A server of this workbench has port {int(port)}. Stop it, or name another port.")
-        folder = bench.workspace.run(run).folder
-        arguments = ["serve", f"--adapter={MODEL}={folder}", f"--port={int(port)}", "--quiet"]
+        entry = bench.workspace.run(run)
+        upstream = [f"--upstream={entry.folder}"] if is_model(entry) else []
+        adapter = served_adapter(_exports(bench, run)) if is_model(entry) else entry.folder
+        arguments = ["serve", f"--adapter={MODEL}={adapter}", *upstream, f"--port={int(port)}", "--quiet"]
         # It makes nothing, so there is no path that tells it is done.
         settings = {"run": run, "port": int(port)}
         bench.jobs.submit(SERVER, f"server of {run}", lambda key: (arguments, f"jobs/{key}/nothing"), settings=settings)

@@ -1,0 +1,132 @@
+"""Code to copy for a model that was fine-tuned: sentence-transformers loads its folder, and so do the frameworks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from embertune.adapters.identity import IdentityAdapter
+
+__all__ = ["MODEL_KINDS", "served_adapter"]
+
+_Kind = Callable[[Path, Path, int], str]
+
+
+def served_adapter(place: Path) -> Path:
+    """Write the adapter that changes nothing: a server is told adapters, and a fine-tuned model needs none.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    return IdentityAdapter().save(place / "identity")
+
+
+def _sentence_transformers(model: Path, place: Path, port: int) -> str:
+    return f"""
+# pip install sentence-transformers
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer({str(model)!r})
+query_vectors = model.encode_query(["a question"])
+document_vectors = model.encode_document(["a passage", "another passage"])
+"""
+
+
+def _langchain(model: Path, place: Path, port: int) -> str:
+    return f"""
+# pip install langchain-core sentence-transformers
+from langchain_core.embeddings import Embeddings
+from sentence_transformers import SentenceTransformer
+
+
+class TunedEmbeddings(Embeddings):
+    def __init__(self, model):
+        self.model = SentenceTransformer(model)
+
+    def embed_query(self, text):
+        return self.model.encode_query([text], normalize_embeddings=True)[0].tolist()
+
+    def embed_documents(self, texts):
+        return self.model.encode_document(texts, normalize_embeddings=True).tolist()
+
+
+embeddings = TunedEmbeddings({str(model)!r})
+"""
+
+
+def _llama_index(model: Path, place: Path, port: int) -> str:
+    return f"""
+# pip install llama-index-embeddings-huggingface
+from llama_index.core import Settings
+from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+
+Settings.embed_model = HuggingFaceEmbedding(model_name={str(model)!r})
+
+query_vector = Settings.embed_model.get_query_embedding("a question")
+document_vector = Settings.embed_model.get_text_embedding("a passage")
+"""
+
+
+def _openai(model: Path, place: Path, port: int) -> str:
+    return f"""
+# Start the server below, or type: embertune serve --adapter tuned={place / "identity"} --upstream {model} --port {port}
+# pip install openai
+import openai
+
+client = openai.OpenAI(base_url="http://127.0.0.1:{port}/v1", api_key="none")
+asked = client.embeddings.create(model="tuned/query", input="a question")
+stored = client.embeddings.create(model="tuned/document", input=["a passage", "another passage"])
+
+query_vector = asked.data[0].embedding
+document_vectors = [row.embedding for row in stored.data]
+"""
+
+
+def _pgvector(model: Path, place: Path, port: int) -> str:
+    return f"""
+# pip install sentence-transformers psycopg
+import psycopg
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer({str(model)!r})
+
+# Once: embed every document anew, into a column of its own, such as
+#   ALTER TABLE documents ADD COLUMN tuned vector({{model.get_sentence_embedding_dimension()}});
+with psycopg.connect("dbname=mine") as connection:
+    for key, text in connection.execute("SELECT id, text FROM documents").fetchall():
+        vector = model.encode_document([text])[0].tolist()
+        connection.execute("UPDATE documents SET tuned = %s::vector WHERE id = %s", [str(vector), key])
+
+    vector = model.encode_query(["a question"])[0].tolist()
+    rows = connection.execute(
+        "SELECT id FROM documents ORDER BY tuned <=> %s::vector LIMIT 10", [str(vector)]
+    ).fetchall()
+"""
+
+
+def _numpy(model: Path, place: Path, port: int) -> str:
+    return f"""
+# A fine-tuned model is no map of vectors that exist: its texts are embedded anew, and then numpy is enough.
+# pip install sentence-transformers
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer({str(model)!r})
+documents = np.asarray(model.encode_document(["a passage", "another passage"], normalize_embeddings=True))
+np.save("documents.npy", documents)
+
+queries = np.asarray(model.encode_query(["a question"], normalize_embeddings=True))
+order = np.argsort(-queries @ documents.T, axis=1)
+"""
+
+
+MODEL_KINDS: Mapping[str, _Kind] = {
+    "LangChain": _langchain,
+    "LangChain without Embertune": _langchain,
+    "LlamaIndex": _llama_index,
+    "OpenAI client": _openai,
+    "sentence-transformers": _sentence_transformers,
+    "pgvector": _pgvector,
+    "numpy": _numpy,
+}
+"""The same names as `embertune.ui.snippets.KINDS`."""
