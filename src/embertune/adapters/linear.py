@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, Extra, Side, TrainingPairs, check_pairs
+from embertune.adapters.device import Array, get, put
 from embertune.adapters.minibatch import descend, impossible_steps, wanted
 from embertune.adapters.params import check_finite, impossible
 from embertune.adapters.solvers.contrastive import InfoNCE, principal_directions
 from embertune.adapters.solvers.descent import Parameters
-from embertune.adapters.solvers.lbfgs import minimize
+from embertune.adapters.solvers.lbfgs import Minimum, minimize
 from embertune.adapters.solvers.linear import Learned, LinearMaps
 from embertune.adapters.solvers.rows import draw
 from embertune.adapters.solvers.sampling import LossName, NegativesName
@@ -242,18 +243,18 @@ class LinearAdapter(Adapter):
         self._check(pulls)
         basis = self._basis(training) if basis is None else basis
         objective = self._objective(training, basis)
-        zero = np.zeros(int(np.prod(objective.shape)), dtype=np.float32)
+        zero = put(np.zeros(int(np.prod(objective.shape)), dtype=np.float32))
         # The map that shared-then-query adds for queries alone is learned anew.
-        point, extra = zero if start is None else objective.flat(start.document_coef_, start.coef_), zero
+        point, extra = zero if start is None else objective.flat(put(start.document_coef_), put(start.coef_)), zero
         for pull in pulls:
             minimum = self._minimize(objective, point, pull)
             point, losses = minimum.x, minimum.losses
-            maps = objective.maps(point)
+            maps = {side: get(inner) for side, inner in objective.maps(point).items()}
             if self.maps == "shared-then-query" and self.side == "both":
-                after = _after(objective, maps["document"])
+                after = _after(objective, training.documents, Learned({"query": maps["document"]}, basis))
                 minimum = self._minimize(after, extra, pull)
                 extra, losses = minimum.x, losses + minimum.losses
-                maps["query"] = after.maps(extra)["query"]
+                maps["query"] = get(after.maps(extra)["query"])
             tensors = {side: inner.copy() for side, inner in maps.items()}
             if basis is not None:
                 tensors["basis"] = basis
@@ -292,19 +293,19 @@ class LinearAdapter(Adapter):
         count = len(training.documents)
         most = min(self.max_candidates, max(_FEWEST_CANDIDATES, _MOST_CELLS // len(training.queries)))
         return InfoNCE(
-            queries=training.queries,
-            documents=training.documents,
+            queries=put(training.queries),
+            documents=put(training.documents),
             pairs=training.pairs,
             candidates=draw(count, most, generator(self.seed, "candidates")),
             temperature=self.temperature,
             sides=("query", "document") if self.side == "both" else ("query",),
-            basis=basis,
+            basis=None if basis is None else put(basis),
             shared=self.side == "both" and self.maps != "separate",
             diagonal=self.form == "diagonal",
             ignored=training.ignored,
         )
 
-    def _minimize(self, objective: InfoNCE, start: npt.NDArray[np.float32], pull: float) -> Any:
+    def _minimize(self, objective: InfoNCE, start: Array, pull: float) -> Minimum:
         value_and_gradient = partial(objective.value_and_gradient, pull=pull)
         return minimize(value_and_gradient, start, max_steps=self.max_steps, tolerance=1e-3)
 
@@ -380,9 +381,7 @@ class LinearAdapter(Adapter):
             raise ConfigError(problems)
 
 
-def _after(objective: InfoNCE, document_map: Vectors) -> InfoNCE:
+def _after(objective: InfoNCE, documents: Vectors, learned: Learned) -> InfoNCE:
     """Give the objective of queries alone, documents being mapped already and queries starting from the same map."""
-    learned = Learned({"query": document_map}, objective.basis)
-    documents = objective.documents
     mapped = normalize(documents + learned.residual(documents, "query"))
-    return replace(objective, documents=mapped, sides=("query",), shared=False, start=document_map)
+    return replace(objective, documents=put(mapped), sides=("query",), shared=False, start=put(learned["query"]))

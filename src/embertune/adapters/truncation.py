@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter, Side, TrainingPairs, check_pairs
+from embertune.adapters.device import get, put
 from embertune.adapters.params import check_finite, impossible
 from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.adapters.solvers.lbfgs import minimize
@@ -124,11 +125,11 @@ class TruncationAdapter(Adapter):
         objective = self._objective(training, plain)
         minimum = minimize(
             partial(objective.value_and_gradient, pull=self.pull),
-            np.zeros(plain.size, dtype=np.float32),
+            put(np.zeros(plain.size, dtype=np.float32)),
             max_steps=self.max_steps,
             tolerance=1e-3,
         )
-        self.start_, self.matrix_ = plain, plain + minimum.x.reshape(plain.shape)
+        self.start_, self.matrix_ = plain, plain + get(minimum.x).reshape(plain.shape)
         self.losses_ = minimum.losses
         return self
 
@@ -147,13 +148,13 @@ class TruncationAdapter(Adapter):
         # A document that answers no query would only ever be pushed away.
         answers, column = np.unique(training.pairs[:, 1], return_inverse=True)
         return ProjectionNCE(
-            queries=training.queries,
-            documents=training.documents[answers],
+            queries=put(training.queries),
+            documents=put(training.documents[answers]),
             pairs=np.column_stack([training.pairs[:, 0], column.ravel()]),
             candidates=draw(len(answers), self.max_candidates, generator(self.seed, "candidates")),
             temperature=self.temperature,
             sides=("query", "document"),
-            plain=plain,
+            plain=put(plain),
             ignored=_among(training.ignored, answers),
         )
 

@@ -70,7 +70,8 @@ def _kind(option: click.Option) -> str:
 def _default(option: click.Option) -> str:
     if option.required:
         return "required"
-    shown = option.default if option.show_default else None
+    said = option.show_default  # in words, where the default depends on something
+    shown = said if isinstance(said, str) else option.default if said else None
     repeated = "may be repeated" if option.multiple else ""
     return f"`{shown}`" if shown is not None else repeated
 

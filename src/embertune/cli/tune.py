@@ -49,6 +49,8 @@ __all__ = ["command"]
               "whose --loss learns from them, such as margin_mse.")  # fmt: skip
 @click.option("--effort", type=click.Choice(["fast", "normal", "thorough"]), default="normal", show_default=True,
               help="How hard to search.")  # fmt: skip
+@click.option("--device", metavar="NAME", show_default="cpu",
+              help="Where maps are fitted: cpu (numpy), cuda, cuda:1, mps (torch), auto (cuda or cpu).")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed for everything random.")
 @click.option("--strict", is_flag=True, help="Refuse data with near-copies of queries across train and test.")
 @click.option("--foreign", metavar="DATA", help="Another data set, whose queries it is not for: what do they lose?")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from embertune.adapters.device import on_device
 from embertune.core.progress import Progress, silent
 from embertune.core.threads import threads_for
 from embertune.encoders.encoded import Encoded
@@ -57,7 +58,8 @@ def choose_for(
         # would cost them 0 to .005 of .19 on finance10k-lyft (docs/experiments.md); gate="yes" still has one.
         config = replace(config, gate="no")
     everyone = np.arange(len(rows))
-    with threads_for(len(rows) * len(pool.answers(everyone)) * pool.queries.shape[1]):
+    work = len(rows) * len(pool.answers(everyone)) * pool.queries.shape[1]
+    with threads_for(work), on_device(config.device):
         if config.adapter is not None:
             return choose_given(pool, cut, config.adapter, config, seed=seed, progress=progress)
         return choose(pool, cut, config, seed=seed, seen_share=plan.seen_share, progress=progress)

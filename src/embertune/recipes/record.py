@@ -21,6 +21,8 @@ from embertune.training.selection import Choice
 
 __all__ = ["Experiment", "Seconds", "make_record"]
 
+_PACKAGES = "embertune", "numpy", "safetensors"
+
 
 class Seconds(NamedTuple):
     """Wall-clock time of the stages."""
@@ -70,9 +72,10 @@ def make_record(experiment: Experiment, choice: Choice, measured: Measured, seco
         "candidate": describe(choice.adapter),
         "data": _data(experiment, choice.note),
         "seed": seed,
+        "device": config.device,
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("embertune", "numpy", "safetensors")},
+            **{name: version(name) for name in _PACKAGES + (() if config.device == "cpu" else ("torch",))},
         },
         "test_opened": measured.opened,
         "selection": {

@@ -12,6 +12,7 @@ import numpy as np
 from embertune.adapters.artifact import check_target
 from embertune.adapters.base import Adapter
 from embertune.adapters.canaries import Canaries
+from embertune.adapters.device import resolve_device
 from embertune.core.progress import Parts, Progress, silent
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
@@ -57,6 +58,7 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
     side: str | None = None,
     adapter: Adapter | None = None,
     effort: str | TuneConfig = "normal",
+    device: str | None = None,
     seed: int = 0,
     strict: bool = False,
     foreign: Dataset | str | Path | Any | None = None,
@@ -80,6 +82,8 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
             if dev says that it pays. None is "auto", and "query" with effort="fast".
         adapter: Fit this instead of linear maps: one of another family, such as `embertune.MLPAdapter()`, or your own.
         effort: "fast", "normal", "thorough", or a `TuneConfig`.
+        device: Where maps are fitted: "cpu", with numpy; "cuda", "cuda:1" or "mps", with torch; "auto": "cuda" where
+            there is one. None is that of the `TuneConfig`, "cpu" by default.
         seed: The one seed of everything random, 0 or more.
         strict: Refuse data in which a query and a near-copy of it stand on both sides of the split; equal texts are
             refused before anything is embedded.
@@ -98,6 +102,7 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
         ConfigError: A setting is impossible.
         DataError: The data cannot be used; `SplitError` when there is too little, `LeakageError` when strict.
         EncoderError: Embedding failed.
+        MissingExtraError: The device needs torch, and it is not installed.
 
     Example:
         >>> import embertune
@@ -107,7 +112,7 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
         True
     """
     started = time.perf_counter()
-    config = _config(effort, side, adapter)
+    config = _on_device(_config(effort, side, adapter), device)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     loaded = _without_adapter(load_encoder(encoder))
     plan = make_plan(dataset, split, seed=seed)
@@ -204,6 +209,13 @@ def _config(effort: str | TuneConfig, side: str | None, adapter: Adapter | None)
     if side not in (None, effort.side):
         raise ConfigError(f"side is {side!r} and TuneConfig.side is {effort.side!r}. Say it once, in the TuneConfig.")
     return effort
+
+
+def _on_device(config: TuneConfig, device: str | None) -> TuneConfig:
+    """Say the very device in the settings, before anything is embedded."""
+    if device not in (None, config.device) and config.device != TuneConfig.device:
+        raise ConfigError(f"device is {device!r} and TuneConfig.device is {config.device!r}. Say it once.")
+    return replace(config, device=resolve_device(device or config.device))
 
 
 def _refuse_equal_documents(dataset: Dataset, encoded: Encoded) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from embertune.adapters.base import Adapter
+from embertune.adapters.device import is_device
 from embertune.errors import ConfigError
 from embertune.evaluation.metrics import parse_metric
 
@@ -15,6 +16,13 @@ Effort = Literal["fast", "normal", "thorough"]
 
 # A full map of 1536 dimensions takes 6 times as long to fit, and 9 MiB, which is more than a query has time to read.
 _WIDE, _WIDE_RANK = 512, 256
+
+_WORDS = {
+    "side": ("query", "both", "auto"),
+    "offsets": ("auto", "no"),
+    "average": ("maps", "strengths"),
+    "gate": ("auto", "yes", "no"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +77,10 @@ class TuneConfig:
     max_candidates: int = 4096
     """Each training query is compared with at most this many documents."""
 
+    device: str = "cpu"
+    """Where linear maps and reductions are fitted: "cpu", with numpy; "cuda", "cuda:1" or "mps", with torch; "auto":
+    "cuda" where there is one. What is saved and served is numpy's."""
+
     folds: int = 4
     """Dev is read off this many folds of the training queries, unless a dev split is large enough alone."""
 
@@ -101,14 +113,13 @@ class TuneConfig:
             for name, value in (("rank", self.rank), ("search_rank", self.search_rank))
             if value is not None and value < 1
         ]
-        if self.side not in ("query", "both", "auto"):
-            problems.append(f"side must be 'query', 'both' or 'auto', got {self.side!r}")
-        if self.offsets not in ("auto", "no"):
-            problems.append(f"offsets must be 'auto' or 'no', got {self.offsets!r}")
-        if self.average not in ("maps", "strengths"):
-            problems.append(f"average must be 'maps' or 'strengths', got {self.average!r}")
-        if self.gate not in ("auto", "yes", "no"):
-            problems.append(f"gate must be 'auto', 'yes' or 'no', got {self.gate!r}")
+        problems += [
+            f"{name} must be {', '.join(map(repr, words[:-1]))} or {words[-1]!r}, got {getattr(self, name)!r}"
+            for name, words in _WORDS.items()
+            if getattr(self, name) not in words
+        ]
+        if not is_device(self.device):
+            problems.append(f"device must be 'cpu', 'cuda', 'cuda:1', 'mps' or 'auto', got {self.device!r}")
         problems += [
             f"maps must be separate, shared or shared-then-query, got {maps!r}"
             for maps in self.maps or ("none",)

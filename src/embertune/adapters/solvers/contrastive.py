@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from embertune.adapters.device import Array, beside, namespace
 from embertune.adapters.solvers.rows import add_rows
-from embertune.adapters.solvers.softmax import BLOCK_CELLS, Block, blocks, softmax
+from embertune.adapters.solvers.softmax import BLOCK_CELLS, blocks, softmax
 from embertune.core.vectors import Vectors
 
 __all__ = ["InfoNCE", "Pairs", "principal_directions"]
@@ -40,6 +43,23 @@ def principal_directions(queries: Vectors, documents: Vectors, rank: int) -> Vec
     return np.ascontiguousarray(vectors[:, ::-1][:, :rank])
 
 
+class _Part(NamedTuple):
+    """A block of queries with the positions that it needs, those beside the queries."""
+
+    rows: slice
+    """Of the queries."""
+    span: slice
+    """Of the pairs."""
+    query: Array
+    """Row of each pair's query within the block."""
+    masked: tuple[Array, Array]
+    """Cells that are no negatives."""
+    here: Array
+    """The pairs whose document is a candidate, among all pairs."""
+    own: tuple[Array, Array]
+    """Their cells."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class InfoNCE:
     """The contrastive objective of residual linear maps in a subspace, on one side or on both.
@@ -53,6 +73,9 @@ class InfoNCE:
     The objective is its mean over pairs plus ``pull / 2 * ||B||²``: the pull to the identity. Other positives
     of a query are masked, so no query is pushed away from a right answer. What lies outside the subspace
     enters through constants (scores and squared lengths), so a step costs r instead of d.
+
+    Queries, documents, basis and start are arrays of one library, on one device, and so are parameters and gradient;
+    positions are numpy's.
     Source: van den Oord et al., Representation Learning with Contrastive Predictive Coding (2018);
     sentence-transformers calls it MultipleNegativesRankingLoss (scale = 1 / temperature).
 
@@ -71,16 +94,16 @@ class InfoNCE:
         start: (r, r) of a map that queries pass before the learned one is added: ``x + x V (start + B) V'``.
     """
 
-    queries: Vectors
-    documents: Vectors
+    queries: Array
+    documents: Array
     pairs: Pairs
     candidates: Pairs
     temperature: float
     sides: tuple[str, ...] = ("query",)
-    basis: Vectors | None = None
+    basis: Array | None = None
     shared: bool = False
     diagonal: bool = False
-    start: Vectors | None = None
+    start: Array | None = None
     ignored: Pairs | None = None
 
     @property
@@ -90,7 +113,7 @@ class InfoNCE:
         maps = 1 if self.shared else len(self.sides)
         return (maps, rank) if self.diagonal else (maps, rank, rank)
 
-    def maps(self, flat: npt.NDArray[np.float32]) -> dict[str, Vectors]:
+    def maps(self, flat: Array) -> dict[str, Array]:
         """Give B of every mapped side from the flat parameters: (r, r), or (r,) if diagonal."""
         parts = flat.reshape(self.shape)
         found = {side: parts[0 if self.shared else at] for at, side in enumerate(self.sides)}
@@ -98,14 +121,14 @@ class InfoNCE:
             found["query"] = found["query"] + self.start
         return found
 
-    def flat(self, document: Vectors, query: Vectors) -> npt.NDArray[np.float32]:
+    def flat(self, document: Array, query: Array) -> Array:
         """Give the parameters whose maps are nearest to some W of documents and of queries (d, d)."""
         by_side = {"query": query, "document": document}
         sides = ("document",) if self.shared else self.sides
         inner = [by_side[side] if self.basis is None else self.basis.T @ by_side[side] @ self.basis for side in sides]
-        return np.concatenate([np.diag(each) if self.diagonal else each.ravel() for each in inner])
+        return _joined([each.diagonal() if self.diagonal else each for each in inner])
 
-    def value_and_gradient(self, flat: npt.NDArray[np.float32], pull: float) -> tuple[float, npt.NDArray[np.float32]]:
+    def value_and_gradient(self, flat: Array, pull: float) -> tuple[float, Array]:
         """Give the objective and its gradient.
 
         Args:
@@ -122,63 +145,58 @@ class InfoNCE:
         loss, by_q, by_d = self._loss(mapped_q, scale_q, mapped_d, scale_d)
         slopes = {"query": (inside_q, by_q), "document": (inside_d, by_d)}
         parts = [self._slope(*slopes[side]) for side in self.sides]
-        gradient = np.sum(parts, axis=0).ravel() if self.shared else np.concatenate([part.ravel() for part in parts])
-        gradient += np.float32(pull) * flat
+        gradient = sum(parts[1:], parts[0]).reshape(-1) if self.shared else _joined(parts)
+        gradient += float(pull) * flat
         return loss + 0.5 * pull * float(flat @ flat), gradient
 
-    def _slope(self, inside: Vectors, by: Vectors) -> Vectors:
-        return np.asarray(np.einsum("ij,ij->j", inside, by) if self.diagonal else inside.T @ by)
+    def _slope(self, inside: Array, by: Array) -> Array:
+        return namespace(inside).einsum("ij,ij->j", inside, by) if self.diagonal else inside.T @ by
 
     @cached_property
-    def _inside(self) -> tuple[Vectors, Vectors]:
+    def _inside(self) -> tuple[Array, Array]:
         if self.basis is None:
             return self.queries, self.documents
         return self.queries @ self.basis, self.documents @ self.basis
 
     @cached_property
-    def _outside(self) -> tuple[Vectors, Vectors]:
+    def _outside(self) -> tuple[Array, Array]:
         """Squared length of what lies outside the subspace, per row."""
-        lengths = (1 - np.einsum("ij,ij->i", part, part) for part in self._inside)
+        xp = namespace(self.queries)
+        inside_q, inside_d = self._inside
         if self.basis is None:
-            return np.zeros(len(self.queries), dtype=np.float32), np.zeros(len(self.documents), dtype=np.float32)
-        outside_q, outside_d = (np.maximum(length, 0).astype(np.float32) for length in lengths)
-        return outside_q, outside_d
+            return xp.zeros_like(inside_q[:, 0]), xp.zeros_like(inside_d[:, 0])
+        return tuple(xp.maximum(1 - xp.einsum("ij,ij->i", part, part), 0) for part in (inside_q, inside_d))
 
     @cached_property
-    def _rest(self) -> tuple[Vectors | None, Vectors | None]:
-        """Dot products outside the subspace: of queries and candidates (n, c), and of pairs (p,)."""
+    def _rest(self) -> tuple[Array | None, Array | None]:
+        """Dot products outside the subspace: of queries and candidates (n, c), and of pairs without one (a,)."""
         if self.basis is None:
             return None, None
-        (inside_q, inside_d), rows = self._inside, self.pairs
-        candidates = self.queries @ self.documents[self.candidates].T - inside_q @ inside_d[self.candidates].T
-        pairs = np.einsum("ij,ij->i", self.queries[rows[:, 0]], self.documents[rows[:, 1]])
-        pairs -= np.einsum("ij,ij->i", inside_q[rows[:, 0]], inside_d[rows[:, 1]])
+        (inside_q, inside_d), xp, (_, query, document) = self._inside, namespace(self.queries), self._away
+        candidates = self.queries @ self.documents[self._chosen].T - inside_q @ inside_d[self._chosen].T
+        pairs = xp.einsum("ij,ij->i", self.queries[query], self.documents[document])
+        pairs -= xp.einsum("ij,ij->i", inside_q[query], inside_d[document])
         return candidates, pairs
 
-    def _loss(
-        self, queries: Vectors, scale_q: Vectors, documents: Vectors, scale_d: Vectors
-    ) -> tuple[float, Vectors, Vectors]:
+    def _loss(self, queries: Array, scale_q: Array, documents: Array, scale_d: Array) -> tuple[float, Array, Array]:
         """Give the mean loss and its gradients by the mapped, unscaled queries (n, r) and documents (m, r)."""
-        by_q, by_d = np.zeros_like(queries), np.zeros_like(documents)
-        candidates, scale_c = documents[self.candidates], scale_d[self.candidates]
-        by_c, shrink_c = np.zeros_like(candidates), np.zeros_like(scale_c)
+        xp = namespace(queries)
+        by_q, by_d = xp.zeros_like(queries), xp.zeros_like(documents)
+        candidates, scale_c = documents[self._chosen], scale_d[self._chosen]
+        by_c, shrink_c = xp.zeros_like(candidates), xp.zeros_like(scale_c)
         scaled = candidates * scale_c[:, None]
-        rest, heat, total = self._rest[0], np.float32(1 / self.temperature), 0.0
+        rest, heat, total = self._rest[0], float(1 / self.temperature), 0.0
         matched = self._matched_away(queries, scale_q * heat, documents, scale_d)
-        missing = np.zeros_like(matched)
-        for rows, span, masked in self._blocks:
+        missing = xp.zeros_like(matched)
+        for rows, span, query, masked, here, own in self._parts:
             block, scale = queries[rows], scale_q[rows, None] * heat
-            here = span.start + np.flatnonzero(self._columns[span] >= 0)
-            own = self.pairs[here, 0] - rows.start, self._columns[here]
             logits = _products(block, candidates, None if rest is None else rest[rows])
             logits *= scale
             if self._learns_documents:  # others have length 1
                 logits *= scale_c
             matched[here] = logits[own]
             logits[masked] = -np.inf
-            loss, share, missing[span] = softmax(
-                logits, self.pairs[span, 0] - rows.start, matched[span], len(self.pairs)
-            )
+            loss, share, missing[span] = softmax(logits, query, matched[span], len(self.pairs))
             total += loss
             # A positive is one more candidate in its own cell, of a share below zero.
             logits[masked] = 0
@@ -186,12 +204,12 @@ class InfoNCE:
             # Candidates are fewer than scores, so these are scaled.
             by_q[rows] = share @ scaled * scale
             # d/du of 1 / |u| pulls every vector back by its own share of the score.
-            by_q[rows] -= (np.einsum("ij,ij->i", share, logits) * scale_q[rows] ** 2)[:, None] * block
+            by_q[rows] -= (xp.einsum("ij,ij->i", share, logits) * scale_q[rows] ** 2)[:, None] * block
             if self._learns_documents:
                 by_c += share.T @ (block * scale) * scale_c[:, None]
-                shrink_c += np.einsum("ij,ij->j", share, logits)
+                shrink_c += xp.einsum("ij,ij->j", share, logits)
         if self._learns_documents:
-            by_d[self.candidates] = by_c - (shrink_c * scale_c**2)[:, None] * candidates
+            by_d[self._chosen] = by_c - (shrink_c * scale_c**2)[:, None] * candidates
         self._add_away((queries, scale_q, by_q), (documents, scale_d, by_d), matched, missing)
         return total, by_q, by_d
 
@@ -199,28 +217,28 @@ class InfoNCE:
     def _learns_documents(self) -> bool:
         return "document" in self.sides
 
-    def _matched_away(self, queries: Vectors, scale_q: Vectors, documents: Vectors, scale_d: Vectors) -> Vectors:
+    def _matched_away(self, queries: Array, scale_q: Array, documents: Array, scale_d: Array) -> Array:
         """Give the scores of pairs (p,), of those alone whose document is no candidate."""
-        matched = np.zeros(len(self.pairs), dtype=queries.dtype)
-        query, document = self.pairs[self._away].T
-        matched[self._away] = np.einsum("ij,ij->i", queries[query], documents[document])
+        xp, (away, query, document) = namespace(queries), self._away
+        matched = xp.zeros(len(self.pairs), dtype=queries.dtype, device=queries.device)
+        scores = xp.einsum("ij,ij->i", queries[query], documents[document])
         if self._rest[1] is not None:
-            matched[self._away] += self._rest[1][self._away]
-        matched[self._away] *= scale_q[query] * scale_d[document]
+            scores += self._rest[1]
+        matched[away] = scores * (scale_q[query] * scale_d[document])
         return matched
 
     def _add_away(
         self,
-        of_queries: tuple[Vectors, Vectors, Vectors],
-        of_documents: tuple[Vectors, Vectors, Vectors],
-        matched: Vectors,
-        missing: Vectors,
+        of_queries: tuple[Array, Array, Array],
+        of_documents: tuple[Array, Array, Array],
+        matched: Array,
+        missing: Array,
     ) -> None:
         """Add to the gradients what comes from pairs whose document is no candidate."""
         (queries, scale_q, by_q), (documents, scale_d, by_d) = of_queries, of_documents
-        query, document = self.pairs[self._away].T
-        pulled = missing[self._away] * scale_q[query] * scale_d[document] * np.float32(1 / self.temperature)
-        lost = missing[self._away] * matched[self._away]
+        away, query, document = self._away
+        pulled = missing[away] * scale_q[query] * scale_d[document] * float(1 / self.temperature)
+        lost = missing[away] * matched[away]
         back = (lost * scale_q[query] ** 2)[:, None] * queries[query]
         add_rows(by_q, query, back - pulled[:, None] * documents[document])
         if self._learns_documents:
@@ -228,8 +246,15 @@ class InfoNCE:
             add_rows(by_d, document, back - pulled[:, None] * queries[query])
 
     @cached_property
-    def _away(self) -> Pairs:
-        return np.flatnonzero(self._columns < 0)
+    def _chosen(self) -> Array:
+        return beside(self.queries, self.candidates)
+
+    @cached_property
+    def _away(self) -> tuple[Array, Array, Array]:
+        """The pairs whose document is no candidate: which, their queries, their documents (a,)."""
+        away = np.flatnonzero(self._columns < 0)
+        query, document = self.pairs[away].T
+        return beside(self.queries, away), beside(self.queries, query), beside(self.queries, document)
 
     @cached_property
     def _columns(self) -> Pairs:
@@ -239,28 +264,43 @@ class InfoNCE:
         return place[self.pairs[:, 1]]
 
     @cached_property
-    def _blocks(self) -> list[Block]:
+    def _parts(self) -> list[_Part]:
         """Cut the queries so that a block of scores holds at most four million cells."""
         shape = len(self.queries), len(self.documents)
-        return list(blocks(self.pairs, self.candidates, shape, ignored=self.ignored, cells=_BLOCK_CELLS))
+        return [
+            self._part(*block)
+            for block in blocks(self.pairs, self.candidates, shape, ignored=self.ignored, cells=_BLOCK_CELLS)
+        ]
+
+    def _part(self, rows: slice, span: slice, masked: tuple[Pairs, Pairs]) -> _Part:
+        query, column = self.pairs[span, 0] - rows.start, self._columns[span]
+        inside = np.flatnonzero(column >= 0)
+        positions = query, *masked, span.start + inside, query[inside], column[inside]
+        query, *cells, here, row, column = (beside(self.queries, each) for each in positions)
+        return _Part(rows, span, query, (cells[0], cells[1]), here, (row, column))
 
 
-def _products(rows: Vectors, others: Vectors, rest: Vectors | None) -> Vectors:
+def _joined(parts: Sequence[Array]) -> Array:
+    return namespace(parts[0]).concat([part.reshape(-1) for part in parts])
+
+
+def _products(rows: Array, others: Array, rest: Array | None) -> Array:
     """Give dot products (b, c), with what they have outside the subspace."""
     products = rows @ others.T
     if rest is not None:
         products += rest
-    return np.asarray(products)
+    return products
 
 
-def _map(inside: Vectors, outside: Vectors, inner: Vectors | None) -> tuple[Vectors, Vectors]:
+def _map(inside: Array, outside: Array, inner: Array | None) -> tuple[Array, Array]:
     """Map coordinates (n, r) by ``x + x B``, and give 1 / length of the whole mapped vector (n,).
 
     B is (r, r), its diagonal (r,), or None for zero.
     """
+    xp = namespace(inside)
     if inner is None:
-        return inside, np.ones(len(inside), dtype=np.float32)
+        return inside, xp.ones_like(inside[:, 0])
     mapped = inside @ inner if inner.ndim == 2 else inside * inner
     mapped += inside
-    lengths = np.sqrt(np.einsum("ij,ij->i", mapped, mapped) + outside)
-    return mapped, np.asarray(1 / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
+    lengths = xp.sqrt(xp.einsum("ij,ij->i", mapped, mapped) + outside)
+    return mapped, 1 / xp.maximum(lengths, 1e-12)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from embertune.adapters.device import Array
 
 __all__ = ["Minimum", "minimize"]
 
-Flat = npt.NDArray[np.float32]
+Flat = Array
 
 _MEMORY = 8
 _ARMIJO = 1e-4
@@ -46,7 +47,7 @@ def minimize(
 
     Args:
         objective: Gives the value and the gradient (p,) at a point (p,).
-        start: Where to begin (p,); it is not changed.
+        start: Where to begin (p,), of any library of arrays; it is not changed.
         max_steps: The most steps to take.
         tolerance: Stop once a step lowers the objective by less than this share of it.
 
@@ -55,7 +56,7 @@ def minimize(
         >>> minimize(lambda x: (float(((x - target) ** 2).sum()), 2 * (x - target)), 0 * target).x.round(3).tolist()
         [1.0, -2.0]
     """
-    x = start.copy()
+    x = start
     value, gradient = objective(x)
     memory: deque[tuple[Flat, Flat, float]] = deque(maxlen=_MEMORY)
     losses: list[float] = []
@@ -69,7 +70,7 @@ def minimize(
             memory.clear()
             direction, slope = -gradient, -float(gradient @ gradient)
         if not memory:
-            direction = direction / max(float(np.linalg.norm(gradient)), 1e-12)
+            direction = direction / max(float(gradient @ gradient) ** 0.5, 1e-12)
             slope = float(gradient @ direction)
         found = _line_search(objective, x, value, direction, slope)
         if found is None:
@@ -91,12 +92,12 @@ def _direction(gradient: Flat, memory: deque[tuple[Flat, Flat, float]]) -> Flat:
     weights = []
     for step, change, rho in reversed(memory):
         weight = rho * float(step @ direction)
-        direction = direction - np.float32(weight) * change
+        direction = direction - weight * change
         weights.append(weight)
     step, change, rho = memory[-1]
-    direction = direction * np.float32(1 / (rho * float(change @ change)))
+    direction = direction * (1 / (rho * float(change @ change)))
     for (step, change, rho), weight in zip(memory, reversed(weights), strict=True):
-        direction = direction + np.float32(weight - rho * float(change @ direction)) * step
+        direction = direction + (weight - rho * float(change @ direction)) * step
     return direction
 
 
@@ -111,7 +112,7 @@ def _line_search(
 ) -> tuple[Flat, float, Flat] | None:
     length = 1.0
     for _ in range(_MAX_HALVINGS):
-        candidate = x + np.float32(length) * direction
+        candidate = x + length * direction
         new_value, new_gradient = objective(candidate)
         if new_value <= value + _ARMIJO * length * slope:
             return candidate, new_value, new_gradient

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from embertune.adapters.device import Array, namespace
 from embertune.adapters.solvers.contrastive import InfoNCE
-from embertune.core.vectors import Vectors
 
 __all__ = ["ProjectionNCE"]
 
@@ -23,14 +20,14 @@ class ProjectionNCE(InfoNCE):
         plain: (d, k), where training starts.
     """
 
-    plain: Vectors
+    plain: Array
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the parameters: (d, k)."""
-        return self.plain.shape
+        return tuple(self.plain.shape)
 
-    def value_and_gradient(self, flat: npt.NDArray[np.float32], pull: float) -> tuple[float, npt.NDArray[np.float32]]:
+    def value_and_gradient(self, flat: Array, pull: float) -> tuple[float, Array]:
         """Give the objective and its gradient.
 
         Args:
@@ -43,12 +40,12 @@ class ProjectionNCE(InfoNCE):
         projection = self.plain + flat.reshape(self.shape)
         queries, documents = self.queries @ projection, self.documents @ projection
         loss, by_q, by_d = self._loss(queries, _shrink(queries), documents, _shrink(documents))
-        gradient = (self.queries.T @ by_q + self.documents.T @ by_d).ravel()
-        gradient += np.float32(pull) * flat
+        gradient = (self.queries.T @ by_q + self.documents.T @ by_d).reshape(-1)
+        gradient += float(pull) * flat
         return loss + 0.5 * pull * float(flat @ flat), gradient
 
 
-def _shrink(vectors: Vectors) -> Vectors:
+def _shrink(vectors: Array) -> Array:
     """Give 1 / length of each row."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    return np.asarray(1 / np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
+    xp = namespace(vectors)
+    return 1 / xp.maximum(xp.sqrt(xp.einsum("ij,ij->i", vectors, vectors)), 1e-12)

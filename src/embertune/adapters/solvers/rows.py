@@ -97,6 +97,8 @@ def draw(count: int, most: int, random: np.random.Generator) -> Positions:
 def add_rows(target: Rows, index: Positions, rows: Rows) -> None:
     """Add rows to ``target[index]`` where an index may repeat; np.add.at is ten times slower on matrices.
 
+    The Array API standard has nothing for it, so what is not numpy's is taken to be torch's.
+
     Example:
         >>> total = np.zeros((2, 1))
         >>> add_rows(total, np.array([1, 0, 1]), np.array([[1.0], [2.0], [3.0]]))
@@ -104,6 +106,9 @@ def add_rows(target: Rows, index: Positions, rows: Rows) -> None:
         [[2.0], [4.0]]
     """
     if not len(index):
+        return
+    if not isinstance(target, np.ndarray):
+        target.index_add_(0, index, rows)
         return
     if (np.diff(index) < 0).any():
         order = np.argsort(index, kind="stable")

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from embertune.adapters.device import get, namespace
 from embertune.adapters.solvers.rows import Positions, Rows
 
 __all__ = ["BLOCK_CELLS", "Block", "blocks", "softmax"]
 
 BLOCK_CELLS = 4_000_000
-_TINY = np.float32(1e-30)
+_TINY = 1e-30
+_LEAST = -1e30
 
 
 class Block(NamedTuple):
@@ -80,14 +82,15 @@ def softmax(logits: Rows, local: Positions, matched: Rows, pairs: int) -> tuple[
         >>> round(loss, 4) == round(float(np.log(4)), 4), share.tolist(), missing.tolist()
         (True, [[0.25, 0.25, 0.25]], [0.75])
     """
-    top = np.maximum(logits.max(axis=1, initial=-np.inf), np.float32(-1e30))
+    xp = namespace(logits)
+    top = xp.maximum(xp.max(logits, axis=1), _LEAST)
     share = logits - top[:, None]
-    np.exp(share, out=share)
-    sums = share.sum(axis=1)
-    negatives = (np.log(np.maximum(sums, _TINY)) + top)[local]
-    full = np.logaddexp(matched, negatives)
-    loss = float((full - matched).sum(dtype=np.float64)) / pairs
-    missing = ((1 - np.exp(matched - full)) / pairs).astype(logits.dtype)
-    weight = np.bincount(local, weights=missing, minlength=len(logits)).astype(logits.dtype)
-    share *= (weight / np.maximum(sums, _TINY))[:, None]
+    xp.exp(share, out=share)
+    sums = xp.sum(share, axis=1)
+    negatives = (xp.log(xp.maximum(sums, _TINY)) + top)[local]
+    full = xp.logaddexp(matched, negatives)
+    loss = float(get(full - matched).sum(dtype=np.float64)) / pairs
+    missing = (1 - xp.exp(matched - full)) / pairs
+    weight = xp.asarray(xp.bincount(local, weights=missing, minlength=len(logits)), dtype=logits.dtype)
+    share *= (weight / xp.maximum(sums, _TINY))[:, None]
     return loss, share, missing
