@@ -42,7 +42,7 @@ def test_public_names_are_these():
         *("FinetuneConfig", "Result", "TuneConfig", "finetune", "tune"),
         *("doctor", "inspect", "synthesize", "transform"),
         *("FilterConfig", "Margins", "MiningConfig", "filter_queries", "load_scorer", "mine_negatives", "pseudo_label"),
-        *("export", "pull", "push"),
+        *("export", "export_model", "pull", "push"),
         *("EmbertuneError", "__version__"),
     }
 

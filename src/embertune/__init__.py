@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from embertune.encoders.spec import EncoderSpec
     from embertune.evaluation.evaluate import Evaluation
     from embertune.evaluation.run import Run
-    from embertune.integrations.export import export
+    from embertune.integrations.export import export, export_model
     from embertune.integrations.hub import pull, push
     from embertune.recipes.adapter import Adapter
     from embertune.recipes.audit import apply_audit, audit
@@ -100,6 +100,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "export_model",
     "filter_queries",
     "finetune",
     "inspect",
@@ -143,6 +144,7 @@ _LAZY = {
     "doctor": "recipes.doctor",
     "evaluate": "recipes.evaluate_encoders",
     "export": "integrations.export",
+    "export_model": "integrations.export",
     "filter_queries": "recipes.filter_data",
     "finetune": "recipes.finetune_model",
     "inspect": "recipes.inspect_data",

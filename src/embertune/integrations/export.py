@@ -1,4 +1,4 @@
-"""One command for every runtime that an adapter can be written for, and what each of them needs to know."""
+"""One command for every runtime that an adapter or a model can be written for, and what each of them needs to know."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from embertune.adapters.artifact import load_adapter
 from embertune.adapters.base import Adapter, Side
 from embertune.core.paths import as_path
+from embertune.core.progress import Progress, silent
 from embertune.encoders.base import Encoder
 from embertune.errors import ConfigError, StorageError
 
-__all__ = ["TARGETS", "Exported", "Target", "export"]
+__all__ = ["TARGETS", "Exported", "Target", "export", "export_model"]
 
 
 class Target(NamedTuple):
@@ -48,6 +49,7 @@ class Exported:
         files: What was written.
         changes_documents: Whether the adapter changes documents, so that an index of base vectors does not fit.
         needs_code: Whether loading it executes code that lies in the folder.
+        parity: Of a whole model: how near each graph comes to it, in sentences.
     """
 
     target: str
@@ -55,6 +57,7 @@ class Exported:
     files: tuple[str, ...]
     changes_documents: bool
     needs_code: bool = False
+    parity: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain JSON-able values."""
@@ -63,6 +66,8 @@ class Exported:
     def __str__(self) -> str:
         """Say what was written and what comes next."""
         lines = [f"{self.target}, {self.side} side{'s' * (self.side == 'both')} → {', '.join(self.files)}"]
+        if self.parity:
+            return "\n".join([*lines, *self.parity])
         if not self.changes_documents:
             lines.append("The adapter changes queries alone: the index stays as it is.")
         else:
@@ -140,6 +145,45 @@ def export(
     else:
         written = _writer("safetensors_file", "write_safetensors")(loaded, out, chosen)
     return Exported(to, chosen, (str(written),), moved)
+
+
+def export_model(
+    model: str | Path, to: str, out: str | Path, *, quantized: bool = False, progress: Progress = silent
+) -> Exported:
+    """Write a whole sentence-transformers model for another runtime, and compare what was written with the model.
+
+    Args:
+        model: A folder that ``SentenceTransformer`` loads, such as `embertune.finetune` writes.
+        to: "onnx".
+        out: The folder: a graph from tokens to embeddings, with pooling and normalisation in it, and its tokenizer.
+        quantized: Write a second graph with weights of 8 bits, a quarter as large.
+        progress: Told of each step.
+
+    Returns:
+        What was written, and how near it comes to the model.
+
+    Raises:
+        ConfigError: There is no such target for a model, or the model cannot be written for it.
+        EncoderError: The model cannot be loaded, or its graph gives other embeddings.
+        MissingExtraError: Writing it needs a package that is not installed.
+        StorageError: The folder holds something, or the disk refused.
+
+    Example:
+        >>> export_model("my-model", "pgvector", "out")
+        Traceback (most recent call last):
+            ...
+        embertune.errors.ConfigError: A whole model cannot be written for 'pgvector'. Expected onnx; the others are for\
+ adapters (--adapter DIR).
+    """
+    if to != "onnx":
+        raise ConfigError(
+            f"A whole model cannot be written for {to!r}. Expected onnx; the others are for adapters (--adapter DIR)."
+        )
+    from embertune.integrations.onnx_model import write_onnx_model
+
+    folder, parity = write_onnx_model(model, out, quantized=quantized, progress=progress)
+    files = sorted(str(path) for path in folder.rglob("*") if path.is_file())
+    return Exported(to, "both", tuple(files), True, parity=tuple(map(str, parity)))
 
 
 def _writer(module: str, function: str) -> Callable[..., Any]:
