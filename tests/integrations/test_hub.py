@@ -12,8 +12,10 @@ import pytest
 
 from embertune import LinearAdapter, load_adapter
 from embertune.adapters.canaries import CANARY_TEXTS, Canaries
+from embertune.cli import root
 from embertune.errors import ArtifactError, ConfigError, StorageError
 from embertune.integrations.hub import pull, push
+from embertune.recipes.finetune_result import FinetuneResult
 
 pytestmark = [
     pytest.mark.frameworks,
@@ -158,3 +160,67 @@ def test_only_adapters_are_pushed(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with pytest.raises(ArtifactError, match="is not a saved adapter"):
         push(tmp_path, "me/a")
+
+
+@pytest.fixture
+def model_folder(tmp_path):
+    """What a fine-tuned model's folder has in it, and what else may lie there."""
+    place = tmp_path / "my-model"
+    files = {
+        "modules.json": "[]",
+        "config_sentence_transformers.json": "{}",
+        "1_Pooling/config.json": "{}",
+        "model.safetensors": "weights",
+        "tokenizer.json": "{}",
+        "README.md": "# A card\n",
+        "record.json": json.dumps({"queries": [{"id": "q1"}]}),
+        "report.html": "<p>a query of a customer</p>",
+        "rankings.jsonl": "{}\n",
+        "map.json": "{}",
+        "notes/questions.txt": "what a customer wrote",
+        ".cache/huggingface/x.json": "{}",
+    }
+    for name, text in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text, encoding="utf-8")
+    return place
+
+
+def test_a_model_goes_without_texts(hub, model_folder, capsys):
+    assert root.main(["push", "--model", str(model_folder), "--repo", "me/m"], standalone_mode=False) in (None, 0)
+    assert hub.private == {"me/m": True}
+    assert set(hub.repos["me/m"]) == {
+        "1_Pooling/config.json", "README.md", "config_sentence_transformers.json", "model.safetensors", "modules.json",
+        "record.json", "tokenizer.json",
+    }  # fmt: skip
+    assert hub.repos["me/m"]["model.safetensors"] == b"weights"
+    said = capsys.readouterr().out
+    assert "left out: map.json, notes/questions.txt, rankings.jsonl, report.html (may hold texts" in said
+    (model_folder / "record.json").write_text(json.dumps({"queries": [{"id": "how do I pay"}]}), encoding="utf-8")
+    assert "record.json" in push(model_folder, "me/m").left_out
+    told = push(model_folder, "me/m", with_texts=True, public=True)
+    assert told.left_out == ()
+    assert ".cache/huggingface/x.json" not in told.files
+
+
+def test_a_model_needs_a_key_and_a_model(hub, model_folder, tmp_path, monkeypatch):
+    with pytest.raises(ArtifactError, match=r"is no model: modules\.json was not found there\. Name the output_dir"):
+        root.main(["push", "--model", str(tmp_path), "--repo", "me/m"], standalone_mode=False)
+    with pytest.raises(ConfigError, match=re.escape("Expected one of the two: --adapter DIR or --model DIR.")):
+        root.main(["push", "--repo", "me/m"], standalone_mode=False)
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(ConfigError, match=r"^Pushing needs a key with the right to write\."):
+        push(model_folder, "me/m")
+    assert hub.repos == {}
+
+
+def test_a_result_that_cannot_be_uploaded_says_where_it_lies(hub, model_folder):
+    hub.refuse = 403
+    result = FinetuneResult({}, None, None, None)
+    with pytest.raises(StorageError) as caught:
+        result.push("me/m", model_folder)
+    assert str(caught.value).startswith("The hub could not be used for me/m: ")
+    assert str(caught.value).endswith(f"upload it later with: embertune push --model {model_folder} --repo me/m")
+    hub.refuse = None
+    assert result.push("me/m", model_folder) == "https://huggingface.co/me/m"
+    assert "report.html" not in hub.repos["me/m"]

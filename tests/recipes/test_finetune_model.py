@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import sys
 import types
 from pathlib import Path
@@ -239,16 +240,24 @@ def test_a_tracker_that_is_not_installed_is_named_before_any_work(tiny_model, tm
 
 
 @pytest.mark.torch
-def test_push_to_hub_uploads_the_saved_folder(finetuned, monkeypatch):
-    import huggingface_hub
+def test_what_is_pushed_is_enough_to_load_the_model(finetuned, tmp_path, monkeypatch):
+    from sentence_transformers import SentenceTransformer
 
-    done = []
-    monkeypatch.setattr(huggingface_hub, "create_repo", lambda name, **options: done.append((name, options)))
-    monkeypatch.setattr(huggingface_hub, "upload_folder", lambda **options: done.append(options))
+    from embertune.recipes import hub
+
+    def upload(source, repo, names, left_out, **options):
+        assert (repo, options["public"]) == ("me/model", False)
+        for name in set(names) - set(left_out):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / name, tmp_path / name)
+
+    monkeypatch.setattr(hub, "upload", upload)
+    monkeypatch.setenv("HF_TOKEN", "hf_none_of_anyone")
     result, folder = finetuned
     assert result.push("me/model", folder / "model") == "https://huggingface.co/me/model"
-    assert done[0] == ("me/model", {"private": True, "exist_ok": True})
-    assert (done[1]["repo_id"], done[1]["folder_path"]) == ("me/model", str(folder / "model"))
+    assert not {"report.html", "rankings.jsonl", "map.json"} & {path.name for path in tmp_path.iterdir()}
+    pushed, kept = (SentenceTransformer(str(place)) for place in (tmp_path, folder / "model"))
+    assert np.array_equal(pushed.encode(["the home of cat 7"]), kept.encode(["the home of cat 7"]))
 
 
 @pytest.mark.torch

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embertune._optional import require
 from embertune.core.paths import as_path
 from embertune.errors import StorageError
 from embertune.evaluation.verdict import Verdict
@@ -81,7 +80,7 @@ class FinetuneResult:
         return target
 
     def push(self, repository: str, folder: str | Path) -> str:
-        """Upload a saved folder to a private repository of the Hugging Face hub.
+        """Upload a saved folder to a private repository of the Hugging Face hub, without texts of the data.
 
         Args:
             repository: Its name, such as me/my-model.
@@ -91,17 +90,16 @@ class FinetuneResult:
             Its address.
 
         Raises:
-            StorageError: The hub refused.
+            ConfigError: HF_TOKEN is not set, or the name is impossible.
+            StorageError: The hub refused; the folder stays.
         """
-        hub = require("huggingface_hub", extra="finetune", purpose="The Hugging Face hub")
+        from embertune.recipes.hub import push_model
+
         try:
-            hub.create_repo(repository, private=True, exist_ok=True)
-            hub.upload_folder(repo_id=repository, folder_path=str(folder), commit_message="Fine-tuned with Embertune")
-        except (OSError, ValueError) as error:
-            raise StorageError(
-                f"{repository!r} could not be uploaded: {str(error).strip().splitlines()[0]} The model lies in "
-                f"{folder}. Log in with `hf auth login`, then type: hf upload {repository} {folder}"
-            ) from None
+            push_model(folder, repository)
+        except StorageError as error:
+            line = f"embertune push --model {folder} --repo {repository}"
+            raise StorageError(f"{error} The model lies in {folder}; upload it later with: {line}") from None
         return f"https://huggingface.co/{repository}"
 
     def __str__(self) -> str:
