@@ -322,7 +322,7 @@ def _check_strength(case: _Case) -> None:
         if side not in case.changed():
             continue
         _check_rows(case, fitted.scaled(0.5).transform(case.vectors, side), side)
-        frozen = fitted._frozen(case.vectors, side)
+        frozen = fitted._frozen(normalize(case.vectors), side)
         shut = _gated(fitted, Gate(case.queries, 2.0, 3.0))
         for what, dialled in (("at strength 0", fitted.scaled(0)), ("behind a shut gate", shut)):
             off = 0.0 if dialled is None else _off(dialled.transform(case.vectors, side), frozen)

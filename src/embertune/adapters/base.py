@@ -140,9 +140,9 @@ class Adapter(ABC):
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
         """Map embeddings (n, d), of any length, of a side that `changes`, at full strength, to rows of length 1."""
 
-    def _frozen(self, vectors: Vectors, side: Side) -> Vectors:
-        """Give embeddings as they are at strength 0, rows of length 1."""
-        return normalize(vectors)
+    def _frozen(self, unit: Vectors, side: Side) -> Vectors:
+        """Give embeddings (n, d), rows of length 1, as they are at strength 0, rows of length 1."""
+        return unit
 
     def transform(self, vectors: Any, side: Side = "query") -> Vectors:
         """Map embeddings.
@@ -173,24 +173,28 @@ class Adapter(ABC):
         gate = self.gate if side == "query" else self.document_gate
         if gate is None and self.strength == 1:
             return mapped
-        weights: npt.NDArray[np.float32] = np.ones(len(array), np.float32) if gate is None else gate.weights(array)
-        return self._blend(array, mapped, np.float32(self.strength) * weights, side)
+        unit = normalize(array)
+        weights = np.ones(len(unit), np.float32) if gate is None else gate.weights_of_unit(unit)
+        if self.strength != 1:
+            weights = np.float32(self.strength) * weights
+        return self._blend(unit, mapped.copy() if np.may_share_memory(mapped, array) else mapped, weights, side)
 
-    def _blend(self, array: Vectors, mapped: Vectors, weights: npt.NDArray[np.float32], side: Side) -> Vectors:
-        """Lead rows back to what is frozen, by weights (n,); behind a gate most keep what is mapped."""
+    def _blend(self, unit: Vectors, mapped: Vectors, weights: npt.NDArray[np.float32], side: Side) -> Vectors:
+        """Lead mapped rows back to what is frozen, in place, by weights (n,); behind a gate most keep what is mapped."""
         rows = np.flatnonzero(weights < 1)
-        if not len(rows):
-            return mapped
-        whole = len(rows) == len(array)
-        frozen = self._frozen(array if whole else array[rows], side)
-        blend = (mapped if whole else mapped[rows]) - frozen
-        blend *= weights[rows, None]
-        blend += frozen
-        if whole:
-            return normalize(blend, out=blend)
-        given = mapped.copy() if np.may_share_memory(mapped, array) else mapped
-        given[rows] = normalize(blend, out=blend)
-        return given
+        if len(rows) == len(unit):
+            frozen = self._frozen(unit, side)
+            mapped -= frozen
+            mapped *= weights[:, None]
+            mapped += frozen
+            return normalize(mapped, out=mapped)
+        if len(rows):
+            frozen = self._frozen(unit[rows], side)
+            blend = mapped[rows] - frozen
+            blend *= weights[rows, None]
+            blend += frozen
+            mapped[rows] = normalize(blend, out=blend)
+        return mapped
 
     def scaled(self, strength: float) -> Self:
         """Give a copy that applies more or less of what was learned; the arrays are shared.

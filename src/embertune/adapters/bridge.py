@@ -207,8 +207,8 @@ class BridgeAdapter(Adapter):
                 mapped[rows] += network_residual(self.network_, unit)
         return normalize(mapped, out=mapped)
 
-    def _frozen(self, vectors: Vectors, side: Side) -> Vectors:
-        return normalize(normalize(vectors) @ self._fitted().rotation_)
+    def _frozen(self, unit: Vectors, side: Side) -> Vectors:
+        return normalize(unit @ self._fitted().rotation_)
 
     def to_config(self) -> dict[str, Any]:
         """Give the constructor's arguments as JSON-able values, for config.json."""

@@ -149,11 +149,11 @@ class Chain(Adapter):
             vectors = link.transform(vectors, side)
         return vectors
 
-    def _frozen(self, vectors: Vectors, side: Side) -> Vectors:
+    def _frozen(self, unit: Vectors, side: Side) -> Vectors:
         for link in self._links():
             if link.changes(side):
-                vectors = link._frozen(vectors, side)
-        return vectors
+                unit = link._frozen(unit, side)
+        return unit
 
     def _links(self) -> Sequence[Adapter]:
         """Give the fitted links, or the adapters if they were fitted before they were chained."""

@@ -188,8 +188,8 @@ class TruncationAdapter(Adapter):
     def _map(self, vectors: Vectors, side: Side) -> Vectors:
         return normalize(vectors @ self.matrix)
 
-    def _frozen(self, vectors: Vectors, side: Side) -> Vectors:
-        return normalize(vectors @ self.start_)
+    def _frozen(self, unit: Vectors, side: Side) -> Vectors:
+        return normalize(unit @ self.start_)
 
     def _check(self) -> None:
         problems = impossible(

@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from embertune.errors import DataError
 
-__all__ = ["Vectors", "as_vectors", "normalize"]
+__all__ = ["Vectors", "as_vectors", "lengths", "normalize"]
 
 Vectors = npt.NDArray[np.float32]
 
 # Half a MiB, so that what was read to measure rows is still in a core's cache when they are scaled.
 _BLOCK_CELLS = 2**17
+_TINY, _HUGE = 1e-30, 1e30
 
 
 def as_vectors(values: Any, name: str = "vectors") -> Vectors:
@@ -72,20 +73,29 @@ def normalize(vectors: Vectors, *, out: Vectors | None = None) -> Vectors:
     """
     scaled = np.empty(vectors.shape, dtype=np.float32) if out is None else out
     size = max(1, _BLOCK_CELLS // max(1, vectors.shape[1]))
-    with np.errstate(over="ignore"):
-        for start in range(0, len(vectors), size):
-            rows = slice(start, start + size)
-            np.divide(vectors[rows], _lengths(vectors[rows])[:, None], out=scaled[rows], casting="same_kind")
+    for start in range(0, len(vectors), size):
+        rows = vectors[start : start + size]
+        np.divide(rows, lengths(rows)[:, None], out=scaled[start : start + size], casting="same_kind")
     return scaled
 
 
-def _lengths(vectors: Vectors) -> Vectors:
-    """Give the length of every row (n,), 1 for a row of zeros."""
-    squares = np.einsum("ij,ij->i", vectors, vectors)
-    lengths = np.sqrt(squares)
+def lengths(vectors: Vectors) -> Vectors:
+    """Give the length of every row (n,), 1 for a row of zeros.
+
+    Args:
+        vectors: (n, d).
+
+    Example:
+        >>> lengths(np.array([[3.0, 4.0], [0.0, 0.0]], dtype=np.float32)).tolist()
+        [5.0, 1.0]
+    """
+    with np.errstate(over="ignore"):  # looked at below
+        squares = np.vecdot(vectors, vectors)
     # Squares of tiny or huge values leave the range of float32; few rows are like that, so only those are summed again.
-    extreme = np.flatnonzero((squares < 1e-30) | (squares > 1e30))
-    if len(extreme):
-        exact = np.linalg.norm(vectors[extreme].astype(np.float64), axis=1)
-        lengths[extreme] = np.where(exact == 0, 1, exact)
-    return np.asarray(lengths)
+    if len(squares) and squares.min() >= _TINY and squares.max() <= _HUGE:
+        return np.asarray(np.sqrt(squares))
+    found = np.sqrt(squares)
+    extreme = np.flatnonzero((squares < _TINY) | (squares > _HUGE))
+    exact = np.linalg.norm(vectors[extreme].astype(np.float64), axis=1)
+    found[extreme] = np.where(exact == 0, 1, exact)
+    return np.asarray(found)
