@@ -1,13 +1,16 @@
 import re
 import sys
+from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
-from embertune import Dataset, LinearAdapter, TruncationAdapter, TuneConfig, tune
+from embertune import Dataset, LinearAdapter, MLPAdapter, TruncationAdapter, TuneConfig, tune
 from embertune.adapters.base import check_pairs
 from embertune.adapters.device import get, on_device, put, resolve_device
+from embertune.adapters.pairs import Labels
 from embertune.adapters.solvers.contrastive import InfoNCE, principal_directions
 from embertune.adapters.solvers.projection import ProjectionNCE
 from embertune.errors import ConfigError, MissingExtraError
@@ -170,6 +173,49 @@ def test_torch_learns_the_reduction_of_numpy():
         theirs = TruncationAdapter(5, max_candidates=60, max_steps=8).fit_training(training)
     np.testing.assert_allclose(theirs.losses_, ours.losses_, rtol=1e-5)
     np.testing.assert_allclose(theirs.matrix, ours.matrix, atol=1e-4)
+
+
+BATCHES = [
+    {"loss": "info_nce"}, {"loss": "info_nce", "negatives": "in-batch"}, {"loss": "triplet", "negatives": "random"},
+    {"loss": "triplet_euclidean"}, {"loss": "cosent"}, {"loss": "mse"}, {"loss": "margin_mse"}, {"loss": "mean_margin"},
+]  # fmt: skip
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("batches", BATCHES, ids=str)
+@pytest.mark.parametrize("family", ["mlp", "linear", "diagonal", "low rank"])
+def test_torch_trains_by_mini_batches_as_numpy_does(family, batches):
+    pytest.importorskip("torch")
+    pytest.importorskip("array_api_compat")
+    if batches == {"loss": "info_nce"} and family != "mlp":
+        pytest.skip("that is no mini-batch of linear maps")
+    random = np.random.default_rng(2)
+    asked = np.unique(random.integers(0, (120, 150), (500, 2)), axis=0)
+    training = replace(pairs_of(), labels=Labels(asked, random.random(len(asked))))
+    steps = {"max_epochs": 3, "batch_size": 32, "dropout": 0.1} | batches
+    if family == "mlp":
+        adapter = MLPAdapter("both", hidden=20, max_candidates=60, **steps)
+    else:
+        forms = {"linear": {}, "diagonal": {"form": "diagonal"}, "low rank": {"rank": 5, "maps": "shared"}}
+        adapter = LinearAdapter("both", **forms[family], **steps)
+    scored = {"cpu": [], "torch:cpu": []}
+    fitted = []
+    for device, scores in scored.items():
+        fitted.append(deepcopy(adapter))
+        with on_device(device):
+            fitted[-1].fit_training(training, validate=partial(_noted, scores))
+    np.testing.assert_allclose(fitted[1].losses_, fitted[0].losses_, rtol=1e-6)
+    np.testing.assert_allclose(scored["torch:cpu"], scored["cpu"], rtol=1e-5)
+    for name, array in fitted[0].tensors().items():
+        found = fitted[1].tensors()[name]
+        assert type(found) is np.ndarray
+        assert np.abs(found - array).max() <= 1e-5 * np.abs(array).max()
+
+
+def _noted(scores, adapter):
+    """Note what validation is given, by a sum; every epoch is better than the one before."""
+    scores.append(float(sum(np.abs(array).sum() for array in adapter.tensors().values())))
+    return len(scores)
 
 
 @pytest.mark.torch

@@ -192,7 +192,8 @@ class LinearAdapter(Adapter):
 
     def _descend(self, training: TrainingPairs, validate: Callable[[Self], float] | None) -> None:
         """Fit by mini-batches."""
-        objective = self._objective(training, self._basis(training))
+        basis = self._basis(training)
+        objective = self._objective(training, basis)
         maps = LinearMaps(
             ("query", "document") if self.side == "both" else ("query",),
             training.queries.shape[1],
@@ -202,7 +203,7 @@ class LinearAdapter(Adapter):
         )
 
         def learned(parameters: Parameters) -> Learned:
-            return Learned(maps.by_side(parameters), objective.basis)
+            return Learned(maps.by_side(parameters), basis)
 
         found = descend(
             self,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from embertune.adapters.base import Adapter, Extra, TrainingPairs
+from embertune.adapters.device import get, put
 from embertune.adapters.params import impossible
 from embertune.adapters.solvers.descent import Descent, Parameters, Residual, train
 from embertune.adapters.solvers.sampling import GRADED, LOSSES, NEGATIVES, TAUGHT, Sampler
@@ -64,10 +65,11 @@ def descend(
     sampler = Sampler(
         training=training, by_documents="document" in residual.sides, **{name: params[name] for name in _OF_SAMPLER}
     )
+    start = {name: put(array) for name, array in origin.items()}
     epochs = train(
-        Descent(residual=residual, origin=origin, pull=params["pull"]),
-        training.queries,
-        sampler.documents,
+        Descent(residual=residual, origin=start, pull=params["pull"]),
+        put(training.queries),
+        put(sampler.documents),
         sampler.epoch,
         learning_rate=params["learning_rate"],
         dropout=params["dropout"],
@@ -98,11 +100,11 @@ def _run(
             best, at = copy, len(losses)
         elif len(losses) - at >= patience:
             break
-    return Epochs(best, tuple(losses), tuple(scores), at)
+    return Epochs(_copied(best), tuple(losses), tuple(scores), at)
 
 
 def _copied(parameters: Mapping[str, Any]) -> Parameters:
-    return {name: array.copy() for name, array in parameters.items()}
+    return {name: get(array).copy() for name, array in parameters.items()}
 
 
 def _scored(validate: Callable[[Any], float], adapter: Adapter) -> float:

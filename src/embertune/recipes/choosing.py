@@ -19,7 +19,7 @@ from embertune.training.lessons import Lessons
 from embertune.training.pool import Pool
 from embertune.training.selection import Choice, choose
 
-__all__ = ["Known", "choose_for"]
+__all__ = ["Known", "choose_for", "pool_of"]
 
 
 class Known(NamedTuple):
@@ -27,6 +27,21 @@ class Known(NamedTuple):
 
     encoded: Encoded
     lessons: Lessons
+
+
+def pool_of(trial: Trial, known: Known) -> Pool:
+    """Give what may be fitted on and chosen by in a trial.
+
+    Args:
+        trial: Its test is not looked at.
+        known: Vectors and lessons of all queries.
+    """
+    encoded = known.encoded
+    place = {query: row for row, query in enumerate(encoded.query_ids)}
+    ids = list(trial.pool.queries)
+    rows = np.array([place[query] for query in ids], dtype=np.intp)
+    judgments = Judgments.from_qrels(trial.pool.qrels, ids, encoded.document_ids)
+    return Pool(encoded.queries[rows], encoded.documents, judgments, known.lessons.select(rows))
 
 
 def choose_for(
@@ -42,23 +57,14 @@ def choose_for(
         seed: Of everything random.
         progress: Told of every setting.
     """
-    encoded = known.encoded
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
-    ids = list(trial.pool.queries)
-    rows = np.array([place[query] for query in ids], dtype=np.intp)
-    pool = Pool(
-        encoded.queries[rows],
-        encoded.documents,
-        Judgments.from_qrels(trial.pool.qrels, ids, encoded.document_ids),
-        known.lessons.select(rows),
-    )
+    pool = pool_of(trial, known)
     cut = inner_folds(trial, plan.method, config, seed=seed)
     if config.gate == "auto" and trial.pool.synthetic.keys() >= trial.pool.queries.keys():
         # A gate is taken where dev shows that own queries keep their gain by it, and people's are not among these. It
         # would cost them 0 to .005 of .19 on finance10k-lyft (docs/experiments.md); gate="yes" still has one.
         config = replace(config, gate="no")
-    everyone = np.arange(len(rows))
-    work = len(rows) * len(pool.answers(everyone)) * pool.queries.shape[1]
+    everyone = np.arange(len(pool.queries))
+    work = len(pool.queries) * len(pool.answers(everyone)) * pool.queries.shape[1]
     with threads_for(work), on_device(config.device):
         if config.adapter is not None:
             return choose_given(pool, cut, config.adapter, config, seed=seed, progress=progress)

@@ -78,8 +78,8 @@ class TuneConfig:
     """Each training query is compared with at most this many documents."""
 
     device: str = "cpu"
-    """Where linear maps and reductions are fitted: "cpu", with numpy; "cuda", "cuda:1" or "mps", with torch; "auto":
-    "cuda" where there is one. What is saved and served is numpy's."""
+    """Where linear maps, reductions and networks are fitted: "cpu", with numpy; "cuda", "cuda:1" or "mps", with torch;
+    "auto": "cuda" where there is one. What is saved and served is numpy's."""
 
     folds: int = 4
     """Dev is read off this many folds of the training queries, unless a dev split is large enough alone."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
+from embertune.adapters.device import namespace
 from embertune.adapters.solvers.rows import Rows
 
 __all__ = ["Adam"]
@@ -24,6 +23,7 @@ class Adam:
         learning_rate: Size of the first step, about.
 
     Example:
+        >>> import numpy as np
         >>> place = {"x": np.array([1.0, -2.0])}
         >>> adam = Adam(place, learning_rate=0.1)
         >>> for _ in range(200):
@@ -35,8 +35,8 @@ class Adam:
     def __init__(self, parameters: Mapping[str, Rows], learning_rate: float) -> None:
         self.parameters, self.learning_rate = parameters, learning_rate
         self.steps = 0
-        self._means = {name: np.zeros_like(array) for name, array in parameters.items()}
-        self._squares = {name: np.zeros_like(array) for name, array in parameters.items()}
+        self._means = {name: namespace(array).zeros_like(array) for name, array in parameters.items()}
+        self._squares = {name: namespace(array).zeros_like(array) for name, array in parameters.items()}
 
     def step(self, gradients: Mapping[str, Rows]) -> None:
         """Take one step down the gradients, an array for each name."""
@@ -48,4 +48,4 @@ class Adam:
             mean, square = self._means[name], self._squares[name]
             mean += (1 - slow) * (gradient - mean)
             square += (1 - slower) * (gradient * gradient - square)
-            self.parameters[name][...] -= size * mean / (np.sqrt(unbias * square) + _TINY)
+            self.parameters[name][...] -= size * mean / (namespace(mean).sqrt(unbias * square) + _TINY)

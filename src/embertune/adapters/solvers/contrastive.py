@@ -13,6 +13,7 @@ import numpy.typing as npt
 from embertune.adapters.device import Array, beside, namespace
 from embertune.adapters.solvers.rows import add_rows
 from embertune.adapters.solvers.softmax import BLOCK_CELLS, blocks, softmax
+from embertune.core.threads import spread
 from embertune.core.vectors import Vectors
 
 __all__ = ["InfoNCE", "Pairs", "principal_directions"]
@@ -188,7 +189,9 @@ class InfoNCE:
         rest, heat, total = self._rest[0], float(1 / self.temperature), 0.0
         matched = self._matched_away(queries, scale_q * heat, documents, scale_d)
         missing = xp.zeros_like(matched)
-        for rows, span, query, masked, here, own in self._parts:
+
+        def work(part: _Part) -> tuple[float, Array, Array]:
+            rows, span, query, masked, here, own = part
             block, scale = queries[rows], scale_q[rows, None] * heat
             logits = _products(block, candidates, None if rest is None else rest[rows])
             logits *= scale
@@ -197,7 +200,6 @@ class InfoNCE:
             matched[here] = logits[own]
             logits[masked] = -np.inf
             loss, share, missing[span] = softmax(logits, query, matched[span], len(self.pairs))
-            total += loss
             # A positive is one more candidate in its own cell, of a share below zero.
             logits[masked] = 0
             logits[own], share[own] = matched[here], -missing[here]
@@ -205,9 +207,15 @@ class InfoNCE:
             by_q[rows] = share @ scaled * scale
             # d/du of 1 / |u| pulls every vector back by its own share of the score.
             by_q[rows] -= (xp.einsum("ij,ij->i", share, logits) * scale_q[rows] ** 2)[:, None] * block
+            if not self._learns_documents:
+                return loss, 0, 0
+            return loss, share.T @ (block * scale) * scale_c[:, None], xp.einsum("ij,ij->j", share, logits)
+
+        for loss, by, shrink in (spread if xp is np else map)(work, self._parts):
+            total += loss
             if self._learns_documents:
-                by_c += share.T @ (block * scale) * scale_c[:, None]
-                shrink_c += xp.einsum("ij,ij->j", share, logits)
+                by_c += by
+                shrink_c += shrink
         if self._learns_documents:
             by_d[self._chosen] = by_c - (shrink_c * scale_c**2)[:, None] * candidates
         self._add_away((queries, scale_q, by_q), (documents, scale_d, by_d), matched, missing)
@@ -265,7 +273,7 @@ class InfoNCE:
 
     @cached_property
     def _parts(self) -> list[_Part]:
-        """Cut the queries so that a block of scores holds at most four million cells."""
+        """Cut the queries so that a block of scores holds at most a million cells."""
         shape = len(self.queries), len(self.documents)
         return [
             self._part(*block)

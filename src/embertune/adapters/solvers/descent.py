@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from embertune.adapters.device import beside, namespace
 from embertune.adapters.solvers.adam import Adam
 from embertune.adapters.solvers.rows import Loss, Positions, Rows
 from embertune.core.random import generator
-from embertune.core.vectors import Vectors
 
 __all__ = ["Descent", "Parameters", "Residual", "Step", "train"]
 
@@ -90,7 +90,7 @@ class Descent:
             rows, factors = given[side]
             mapped[side] = _unit(self.residual.forward(parameters, rows, side, kept=factors))
         value, *slopes = loss(mapped["query"][0], mapped["document"][0])
-        gradient = {name: np.zeros_like(array) for name, array in parameters.items()}
+        gradient = {name: namespace(array).zeros_like(array) for name, array in parameters.items()}
         for side, slope in zip(given, slopes, strict=True):
             rows, scale = mapped[side]
             if scale is None:
@@ -102,15 +102,16 @@ class Descent:
                 gradient[name] += part
         for name, array in parameters.items():
             gone = array - self.origin[name]
-            value += 0.5 * self.pull * float(np.vdot(gone, gone))
-            gradient[name] += gradient[name].dtype.type(self.pull) * gone
+            flat = gone.reshape(-1)
+            value += 0.5 * self.pull * float(flat @ flat)
+            gradient[name] += float(self.pull) * gone
         return value, gradient
 
 
 def train(
     descent: Descent,
-    queries: Vectors,
-    documents: Vectors,
+    queries: Rows,
+    documents: Rows,
     steps: Callable[[int], Iterable[Step]],
     *,
     learning_rate: float,
@@ -121,7 +122,7 @@ def train(
 
     Args:
         descent: What is minimised.
-        queries: (n, d), rows of length 1.
+        queries: (n, d), rows of length 1; where they are, the documents and the origin are, too.
         documents: (m, d), rows of length 1.
         steps: Gives the steps of an epoch, by its number.
         learning_rate: Of Adam.
@@ -131,16 +132,16 @@ def train(
     Yields:
         The parameters, which are changed in place by the next epoch, and the mean objective of the epoch.
     """
-    parameters = {name: array.copy() for name, array in descent.origin.items()}
+    parameters = {name: namespace(array).asarray(array, copy=True) for name, array in descent.origin.items()}
     adam = Adam(parameters, learning_rate)
     draw = generator(seed, "dropout")
     width = descent.residual.width
     for epoch in count():
         total, weight = 0.0, 0
         for step in steps(epoch):
-            rows = queries[step.queries], documents[step.documents]
+            rows = queries[beside(queries, step.queries)], documents[beside(queries, step.documents)]
             kept = [
-                _kept(draw, (len(part), width), dropout) if side in descent.residual.sides else 1
+                beside(queries, _kept(draw, (len(part), width), dropout)) if side in descent.residual.sides else 1
                 for part, side in zip(rows, ("query", "document"), strict=True)
             ]
             value, gradient = descent.value_and_gradient(parameters, *rows, step.loss, (kept[0], kept[1]))
@@ -152,14 +153,15 @@ def train(
 
 def _unit(rows: Rows) -> tuple[Rows, Rows]:
     """Scale rows to length 1; give the factors (n, 1) too."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    scale = (1 / np.maximum(lengths, 1e-12)).astype(rows.dtype)[:, None]
+    xp = namespace(rows)
+    lengths = xp.sqrt(xp.einsum("ij,ij->i", rows, rows))
+    scale = (1 / xp.maximum(lengths, 1e-12))[:, None]
     return rows * scale, scale
 
 
 def _before_scaling(slopes: Rows, unit: Rows, scale: Rows) -> Rows:
     """Go from derivatives by rows of length 1 to those by the rows before they were scaled."""
-    return np.asarray((slopes - np.einsum("ij,ij->i", slopes, unit)[:, None] * unit) * scale)
+    return (slopes - namespace(slopes).einsum("ij,ij->i", slopes, unit)[:, None] * unit) * scale
 
 
 def _kept(draw: np.random.Generator, shape: tuple[int, int], dropout: float) -> Any:

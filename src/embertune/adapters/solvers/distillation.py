@@ -35,7 +35,7 @@ def margin_mse(queries: Rows, documents: Rows, triplets: Any, margins: Any, *, t
     """
     rows, margins = labelled(triplets, margins, "triplet", "margin")
     leads, heat = _leads(queries, documents, rows, temperature)
-    errors = leads - margins.astype(queries.dtype)
+    errors = leads - margins.astype(leads.dtype)
     return mean(errors**2), *_by_leads(queries, documents, rows, 2 * heat * errors / len(rows))
 
 
@@ -69,12 +69,12 @@ def mean_margin(queries: Rows, documents: Rows, triplets: Any, margins: Any, *, 
     _, example, counts = np.unique(rows[:, 0] * len(documents) + rows[:, 1], return_inverse=True, return_counts=True)
     errors = np.bincount(example, weights=leads - margins) / counts
     slopes = (2 * heat * errors / counts)[example] / len(counts)
-    return mean(errors**2), *_by_leads(queries, documents, rows, slopes.astype(queries.dtype))
+    return mean(errors**2), *_by_leads(queries, documents, rows, slopes.astype(leads.dtype))
 
 
-def _leads(queries: Rows, documents: Rows, triplets: Positions, temperature: float) -> tuple[Rows, Rows]:
-    """How far each positive's score is above its negative's (t,), and 1 / temperature in the rows' precision."""
-    heat = queries.dtype.type(1 / temperature)
+def _leads(queries: Rows, documents: Rows, triplets: Positions, temperature: float) -> tuple[Rows, float]:
+    """How far each positive's score is above its negative's (t,), and 1 / temperature."""
+    heat = float(1 / temperature)
     return heat * (dots(queries, documents, triplets[:, :2]) - dots(queries, documents, triplets[:, ::2])), heat
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from embertune.adapters.device import namespace
 from embertune.adapters.solvers.descent import Parameters, Side
 from embertune.adapters.solvers.rows import Rows
 from embertune.core.vectors import Vectors
@@ -22,14 +23,14 @@ class LinearMaps:
     Attributes:
         sides: Which sides are mapped.
         dimension: d.
-        basis: V (d, r), orthonormal columns; None is all of space.
+        basis: V (d, r), orthonormal columns, where the rows are; None is all of space.
         shared: One B, that of "query", for both sides.
         diagonal: B is diagonal; its r values are learned.
     """
 
     sides: tuple[Side, ...]
     dimension: int
-    basis: Vectors | None = None
+    basis: Rows | None = None
     shared: bool = False
     diagonal: bool = False
 
@@ -57,7 +58,7 @@ class LinearMaps:
         inside = self._inside(rows) * kept
         inner = parameters[self._name(side)]
         moved = inside * inner if self.diagonal else inside @ inner
-        return np.asarray(rows + (moved if self.basis is None else moved @ self.basis.T))
+        return rows + (moved if self.basis is None else moved @ self.basis.T)
 
     def backward(
         self, parameters: Mapping[str, Rows], rows: Rows, slopes: Rows, side: Side, *, kept: Any = 1
@@ -65,8 +66,8 @@ class LinearMaps:
         """Go from the derivatives by the mapped rows to that by B of the side."""
         inside = self._inside(rows) * kept
         back = self._inside(slopes)
-        slope = np.einsum("ij,ij->j", inside, back) if self.diagonal else inside.T @ back
-        return {self._name(side): np.asarray(slope)}
+        slope = namespace(inside).einsum("ij,ij->j", inside, back) if self.diagonal else inside.T @ back
+        return {self._name(side): slope}
 
     def _name(self, side: Side) -> Side:
         return "query" if self.shared else side

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from embertune.adapters.device import beside, get, namespace
 from embertune.adapters.solvers.rows import Loss, Positions, Rows, add_rows, by_scores, dots, labelled, mean, positions
 from embertune.adapters.solvers.softmax import BLOCK_CELLS, blocks, softmax
 from embertune.errors import ConfigError
@@ -60,18 +62,18 @@ def info_nce(
     pairs = _by_query(positions(pairs, 2, "pair"))
     ignored = None if ignored is None else _by_query(np.asarray(ignored, dtype=np.intp).reshape(-1, 2))
     columns = np.arange(len(documents)) if candidates is None else np.unique(np.asarray(candidates, dtype=np.intp))
-    chosen = documents if candidates is None else documents[columns]
-    by_q, by_d, by_c = np.zeros_like(queries), np.zeros_like(documents), np.zeros_like(chosen)
-    heat = queries.dtype.type(1 / temperature)
-    total = 0.0
+    xp, places = namespace(queries), beside(queries, columns)
+    chosen = documents if candidates is None else documents[places]
+    by_q, by_d, by_c = xp.zeros_like(queries), xp.zeros_like(documents), xp.zeros_like(chosen)
+    heat, total = float(1 / temperature), 0.0
     shape = len(queries), len(documents)
-    for rows, span, masked in blocks(pairs, columns, shape, ignored=ignored, cells=_BLOCK_CELLS):
+    for rows, span, cells in blocks(pairs, columns, shape, ignored=ignored, cells=_BLOCK_CELLS):
         block = queries[rows]
-        query, document = pairs[span].T
+        query, document, *masked = (beside(queries, each) for each in (*pairs[span].T, *cells))
         logits = block @ chosen.T
         logits *= heat
-        logits[masked] = -np.inf
-        matched = dots(queries, documents, pairs[span]) * heat
+        logits[tuple(masked)] = -np.inf
+        matched = xp.einsum("ij,ij->i", queries[query], documents[document]) * heat
         loss, share, missing = softmax(logits, query - rows.start, matched, len(pairs))
         total += loss
         share *= heat
@@ -81,7 +83,7 @@ def info_nce(
         if by_documents:
             by_c += share.T @ block
             add_rows(by_d, document, pull * queries[query])
-    by_d[columns] += by_c
+    by_d[places] += by_c
     return total, by_q, by_d
 
 
@@ -124,21 +126,28 @@ def triplet(
     if distance == "cosine":
         apart = dots(queries, documents, far) - dots(queries, documents, near)
     else:
-        lengths = [np.linalg.norm(queries[pairs[:, 0]] - documents[pairs[:, 1]], axis=1) for pairs in (near, far)]
+        lengths = [_lengths(queries, documents, pairs) for pairs in (near, far)]
         apart = lengths[0] - lengths[1]
-    losses = np.maximum(apart + queries.dtype.type(margin), 0)
-    value, weights = mean(losses), (losses > 0).astype(queries.dtype) / len(rows)
+    losses = np.maximum(apart + float(margin), 0)
+    value, weights = mean(losses), (losses > 0).astype(losses.dtype) / len(rows)
     pairs = np.concatenate([near, far])
     if distance == "cosine":
         return value, *by_scores(queries, documents, pairs, np.concatenate([-weights, weights]))
     along = np.concatenate([weights, -weights])
     length = np.concatenate(lengths)
     along = np.divide(along, length, out=np.zeros_like(along), where=length > 0)[:, None]
-    step = along * (queries[pairs[:, 0]] - documents[pairs[:, 1]])
-    by_q, by_d = np.zeros_like(queries), np.zeros_like(documents)
-    add_rows(by_q, pairs[:, 0], step)
-    add_rows(by_d, pairs[:, 1], -step)
+    query, document, pace = (beside(queries, each) for each in (*pairs.T, along))
+    step = pace * (queries[query] - documents[document])
+    by_q, by_d = namespace(queries).zeros_like(queries), namespace(queries).zeros_like(documents)
+    add_rows(by_q, query, step)
+    add_rows(by_d, document, -step)
     return value, by_q, by_d
+
+
+def _lengths(queries: Rows, documents: Rows, pairs: Positions) -> npt.NDArray[Any]:
+    """Give how far apart the two of each pair are (p,)."""
+    query, document = (beside(queries, column) for column in pairs.T)
+    return get(namespace(queries).linalg.vector_norm(queries[query] - documents[document], axis=1))
 
 
 def cosent(queries: Rows, documents: Rows, pairs: Any, grades: Any, *, temperature: float = 0.05) -> Loss:
@@ -169,7 +178,7 @@ def cosent(queries: Rows, documents: Rows, pairs: Any, grades: Any, *, temperatu
     pairs, grades = labelled(pairs, grades, "pair", "grade")
     order = np.argsort(grades, kind="stable")
     pairs, grades = pairs[order], grades[order]
-    heat = queries.dtype.type(1 / temperature)
+    heat = float(1 / temperature)
     scores = dots(queries, documents, pairs) * heat
     # Sums over all pairs graded above, and over all graded below, that lie in a suffix and a prefix of this order.
     edge = np.array([-np.inf], dtype=scores.dtype)
@@ -202,7 +211,8 @@ def cosine_mse(queries: Rows, documents: Rows, pairs: Any, targets: Any) -> Loss
         0.125
     """
     pairs, targets = labelled(pairs, targets, "pair", "target")
-    errors = dots(queries, documents, pairs) - targets.astype(queries.dtype)
+    scores = dots(queries, documents, pairs)
+    errors = scores - targets.astype(scores.dtype)
     return mean(errors**2), *by_scores(queries, documents, pairs, 2 * errors / len(pairs))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from embertune.adapters.device import namespace
 from embertune.adapters.solvers.descent import Parameters, Side
 from embertune.adapters.solvers.rows import Rows
 from embertune.core.random import generator
@@ -51,7 +52,7 @@ def forward(network: Mapping[str, Rows], vectors: Rows, *, kept: Any = 1) -> Row
         vectors: (n, d).
         kept: (n, h) factors of the hidden units: 0 where dropped, else 1 / share kept.
     """
-    return np.asarray(vectors + _units(network, vectors) * kept @ network["output"] + network["output_bias"])
+    return vectors + _units(network, vectors) * kept @ network["output"] + network["output_bias"]
 
 
 def backward(network: Mapping[str, Rows], vectors: Rows, slopes: Rows, *, kept: Any = 1) -> Network:
@@ -67,7 +68,7 @@ def backward(network: Mapping[str, Rows], vectors: Rows, slopes: Rows, *, kept: 
 
 
 def _units(network: Mapping[str, Rows], vectors: Rows) -> Rows:
-    return np.asarray(np.maximum(vectors @ network["input"] + network["input_bias"], 0))
+    return namespace(vectors).maximum(vectors @ network["input"] + network["input_bias"], 0)
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embertune.adapters.device import beside, get, namespace
 from embertune.errors import DataError
 
 __all__ = ["Loss", "Positions", "Rows", "add_rows", "by_scores", "dots", "draw", "labelled", "mean", "positions"]
 
 Positions = npt.NDArray[np.intp]
-Rows = npt.NDArray[Any]
-"""float32 in use; float64 comes through as it is, for finite differences."""
+Rows = Any
+"""An array of numpy or of a device; float32 in use, float64 comes through as it is, for finite differences."""
 Loss = tuple[float, Rows, Rows]
 """The value, its derivative by the queries (n, d), and by the documents (m, d)."""
 
@@ -51,30 +52,33 @@ def labelled(values: Any, labels: Any, name: str, label: str) -> tuple[Positions
     return rows, numbers
 
 
-def dots(queries: Rows, documents: Rows, pairs: Positions) -> Rows:
-    """Give the dot product of each pair (p,).
+def dots(queries: Rows, documents: Rows, pairs: Positions) -> npt.NDArray[Any]:
+    """Give the dot product of each pair (p,), to numpy: what a loss makes of them is little work.
 
     Example:
         >>> dots(np.eye(2), np.eye(2), np.array([(0, 0), (0, 1)])).tolist()
         [1.0, 0.0]
     """
-    return np.asarray(np.einsum("ij,ij->i", queries[pairs[:, 0]], documents[pairs[:, 1]]))
+    query, document = (beside(queries, column) for column in pairs.T)
+    return get(namespace(queries).einsum("ij,ij->i", queries[query], documents[document]))
 
 
-def by_scores(queries: Rows, documents: Rows, pairs: Positions, slopes: Rows) -> tuple[Rows, Rows]:
+def by_scores(queries: Rows, documents: Rows, pairs: Positions, slopes: npt.NDArray[Any]) -> tuple[Rows, Rows]:
     """Go from the derivatives by the dot products of pairs (p,) to those by rows.
 
     Example:
         >>> by_scores(np.eye(2), np.eye(2), np.array([(0, 1)]), np.array([3.0]))[0].tolist()
         [[0.0, 3.0], [0.0, 0.0]]
     """
-    by_q, by_d = np.zeros_like(queries), np.zeros_like(documents)
-    add_rows(by_q, pairs[:, 0], slopes[:, None] * documents[pairs[:, 1]])
-    add_rows(by_d, pairs[:, 1], slopes[:, None] * queries[pairs[:, 0]])
+    xp = namespace(queries)
+    by_q, by_d = xp.zeros_like(queries), xp.zeros_like(documents)
+    query, document, steps = (beside(queries, each) for each in (*pairs.T, slopes[:, None]))
+    add_rows(by_q, query, steps * documents[document])
+    add_rows(by_d, document, steps * queries[query])
     return by_q, by_d
 
 
-def mean(losses: Rows) -> float:
+def mean(losses: npt.NDArray[Any]) -> float:
     """Give the mean, summed in float64.
 
     Example:
@@ -94,7 +98,7 @@ def draw(count: int, most: int, random: np.random.Generator) -> Positions:
     return np.arange(count) if count <= most else np.sort(random.choice(count, most, replace=False))
 
 
-def add_rows(target: Rows, index: Positions, rows: Rows) -> None:
+def add_rows(target: Rows, index: Any, rows: Rows) -> None:
     """Add rows to ``target[index]`` where an index may repeat; np.add.at is ten times slower on matrices.
 
     The Array API standard has nothing for it, so what is not numpy's is taken to be torch's.

@@ -12,7 +12,7 @@ from embertune.adapters.solvers.rows import Positions, Rows
 
 __all__ = ["BLOCK_CELLS", "Block", "blocks", "softmax"]
 
-BLOCK_CELLS = 4_000_000
+BLOCK_CELLS = 1_000_000
 _TINY = 1e-30
 _LEAST = -1e30
 
