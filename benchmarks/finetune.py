@@ -3,14 +3,16 @@
     python benchmarks/finetune.py MODEL [--sets finance10k-lyft cosqa] [KEY=VALUE ...]
 
 MODEL is all-MiniLM-L6-v2 as a folder or by its name. One row per set and split is added to results/finetune.json as
-soon as it is measured; `--again` measures rows anew that are there. The defaults of `embertune finetune` are what is
-measured, and KEY=VALUE are changes of them, kept with the row.
+soon as it is measured, so that an interrupted run goes on with the next; `--again` measures rows anew that are there.
+The defaults of `embertune finetune` are what is measured, and KEY=VALUE are changes of them, kept with the row. Every
+row starts with an empty cache, so its seconds are those of all stages.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import tempfile
 from pathlib import Path
@@ -21,6 +23,8 @@ from embertune.training.finetune.files import read_config
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "benchmarks" / "results" / "finetune.json"
+# Dollars an hour: about what a cloud machine of two cores costs on demand.
+PRICE = 0.10
 
 
 def main():
@@ -46,7 +50,10 @@ def main():
 
 def measure(name, split, arguments):
     with tempfile.TemporaryDirectory() as folder:
-        fixed = [f"data={DATA / name}", f"model_name={arguments.model}", f"split={split}", f"output_dir={folder}/model"]
+        fixed = [
+            f"data={DATA / name}", f"model_name={arguments.model}", f"split={split}", f"cache_dir={folder}",
+            f"price_per_hour={PRICE}", "tracking=none",
+        ]  # fmt: skip
         result = finetune(config=read_config(None, [*fixed, *arguments.changes]), progress=show, save=False)
     record = result.record
     print(f"\n{result}\n", flush=True)
@@ -56,13 +63,17 @@ def measure(name, split, arguments):
         "changes": arguments.changes,
         "model": record["encoder"]["model"],
         "counts": record["counts"],
+        "primary": record["primary"],
         "contest": record["contest"],
         "delta": record["delta"],
         "verdict": record["verdict"],
         "seconds": record["seconds"],
         "step": [record["training"]["step"], record["training"]["steps"]],
+        "rows": record["training"]["rows"],
+        "dev": record["selection"]["curve"],
+        "cosines": record["cosines"],
         "versions": record["versions"],
-        "machine": f"{platform.machine()}, {platform.system()}",
+        "machine": f"{platform.machine()}, {platform.system()}, {os.environ.get('OMP_NUM_THREADS', 'all')} thread(s)",
     }
 
 

@@ -21,7 +21,7 @@ def command(config: tuple[str, ...], print_config: bool, as_json: bool) -> None:
 
     Hard negatives are mined, a cross-encoder may label them, dev says which step is kept, and the test split is opened
     once, against the model as it was, BM25 and the best adapter on the same data. Interrupted, the same command goes on
-    where it was.
+    where it was. ``accelerate launch -m embertune finetune CONFIG.yaml`` trains on several GPUs.
     """
     from embertune.training.finetune.files import commented, read_config
 
@@ -33,9 +33,12 @@ def command(config: tuple[str, ...], print_config: bool, as_json: bool) -> None:
         click.echo(commented(settings), nl=False)
         return
     from embertune.recipes.finetune_model import finetune
+    from embertune.training.finetune.processes import is_main
 
     console = Console()
     result = finetune(config=settings, progress=console.progress)
+    if not is_main():
+        return
     emit(result, result.record, as_json=as_json)
     console.advise(f"\nModel:  {settings.output_dir}\nReport: {settings.output_dir}/report.html")
     if settings.push_to_hub:

@@ -6,8 +6,8 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,22 +25,28 @@ from embertune.encoders.registry import load_encoder
 from embertune.encoders.scorers import load_scorer
 from embertune.encoders.sentence_transformers import SentenceTransformerEncoder
 from embertune.errors import ConfigError
+from embertune.evaluation.verdict import Verdict
+from embertune.recipes.details import Details
 from embertune.recipes.finetune_contest import Fitted, fit_adapter, judge_all
 from embertune.recipes.finetune_data import Parts, read_data, split_data
 from embertune.recipes.finetune_record import Course, make_finetune_record
 from embertune.recipes.finetune_result import FinetuneResult, check_output
 from embertune.recipes.mine_negatives import mine_negatives
+from embertune.reports.examples import Texts
+from embertune.training.finetune import processes
 from embertune.training.finetune.config import FinetuneConfig
 from embertune.training.finetune.files import make_config, read_config
 from embertune.training.finetune.judge import DevJudge
+from embertune.training.finetune.parts import BEST
 from embertune.training.finetune.rows import Negatives, Teacher, TrainingRows, make_rows
 from embertune.training.finetune.stages import Stages
-from embertune.training.finetune.trainer import train
+from embertune.training.finetune.trainer import Trained, train
 
 __all__ = ["finetune"]
 
 # Encoders of these names are no models of the Hugging Face hub.
 _ENCODERS = ("static", "hashing", "model2vec/", "fastembed/", "precomputed:")
+_DONE = "done.json"
 # Settings that decide what is trained; the others only say where from, where to and what is measured.
 _TRAINED_BY = (
     "model_name", "revision", "prompts", "max_seq_length", "num_epochs", "batch_size", "learning_rate", "weight_decay",
@@ -60,7 +66,8 @@ def finetune(
     """Fine-tune a sentence-transformers model, and say whether that beats the model as it was, and the adapter.
 
     Every stage is kept in the cache under what it depends on, so that a changed learning rate mines nothing again and
-    an interrupted training goes on at its last checkpoint.
+    an interrupted training goes on at its last checkpoint. Several processes on one machine (``accelerate launch``)
+    train together; the first of them does everything else, and all return the same.
 
     Args:
         data: A data set, or what `load_dataset` reads; None takes what the configuration names.
@@ -87,7 +94,6 @@ def finetune(
         embertune.errors.ConfigError: Invalid configuration:
         - There is no key num_epoch. Did you mean num_epochs?
     """
-    started = time.perf_counter()
     settings = _settings(config)
     if settings.taught and teacher is None and settings.loss.teacher is None:
         raise ConfigError(
@@ -97,58 +103,72 @@ def finetune(
     if save:
         check_output(settings.output_dir)
     _check_packages(settings)
-    parts = split_data(read_data(data, settings), settings)
+    heard = progress if processes.is_main() else silent
     with _cache(settings) as folder:
-        result = _run(parts, settings, Stages(folder), teacher, progress, started)
-        if save:
-            target = result.save(settings.output_dir)
-            if settings.push_to_hub:
-                progress("upload", 0)
-                result.push(settings.push_to_hub, target)
+        main = _Main(settings, Stages(folder), teacher, heard)
+        rows, judge, spec = processes.from_main(lambda: main.prepare(data))
+        model, told = _trained(rows, judge, settings, spec, main.stages, heard)
+        found = processes.from_main(lambda: main.judge(model, told))
+        library = require("sentence_transformers", extra="finetune", purpose="Fine-tuning")
+        result = FinetuneResult(found[0], library.SentenceTransformer(str(model)), *found[1:])
+        processes.from_main(lambda: _save(result, settings, heard) if save else None)
     return result
 
 
-def _run(
-    parts: Parts, config: FinetuneConfig, stages: Stages, teacher: Teacher | None, progress: Progress, started: float
-) -> FinetuneResult:
-    base = _model(config.model_name, config)
-    encoded = encode_dataset(base, parts.dataset, progress=progress)
-    at_mine = time.perf_counter()
-    mined, for_dev = _mined(parts, config, base, stages, progress)
-    at_label = time.perf_counter()
-    rows = make_rows(parts.train, mined, config, teacher=_scorer(config, teacher))
-    judge = DevJudge.of(
-        parts.dev, _vectors(encoded, parts.dev), for_dev, config.dev_metrics,
-        max_documents=config.evaluation.max_documents,
-    )  # fmt: skip
-    seconds = {"embed": encoded.seconds, "mine": at_label - at_mine, "label": time.perf_counter() - at_label}
-    model, told = _trained(rows, judge, config, base, stages, progress)
-    tuned = encode_dataset(SentenceTransformerEncoder(str(model)), parts.dataset, progress=progress)
-    fitted: tuple[Fitted, Fitted] | None = None
-    if config.adapter:
-        fitted = (
-            fit_adapter(parts, encoded, config.primary, seed=config.seed, by_dev=False, progress=progress),
-            fit_adapter(parts, tuned, config.primary, seed=config.seed, by_dev=True, progress=progress),
-        )
-    at_judge = time.perf_counter()
-    progress("judge on test", 0, 1)
-    adapters = None if fitted is None else (fitted[0].adapter, fitted[1].adapter)
-    judged = judge_all(parts, encoded, tuned, adapters, config.primary, seed=config.seed)
-    progress("judge on test", 1, 1)
-    finished = time.perf_counter()
-    seconds |= {"train": told["seconds"], "evaluate": finished - at_judge, "total": finished - started}
-    course = Course(
-        told, judge.score(*_vectors(encoded, parts.dev, judge)), rows, tuple(stages.reused), seconds, fitted
-    )
-    record = make_finetune_record(parts, config, base.spec, judged, course)
-    library = require("sentence_transformers", extra="finetune", purpose="Fine-tuning")
-    return FinetuneResult(
-        record,
-        library.SentenceTransformer(str(model)),
-        judged.measured.verdict,
-        judged.measured.texts,
-        judged.measured.details,
-    )
+def _save(result: FinetuneResult, config: FinetuneConfig, progress: Progress) -> None:
+    target = result.save(config.output_dir)
+    if config.push_to_hub:
+        progress("upload", 0)
+        result.push(config.push_to_hub, target)
+
+
+class _Main:
+    """What the first process does before and after training, and keeps in between."""
+
+    def __init__(self, config: FinetuneConfig, stages: Stages, teacher: Teacher | None, progress: Progress) -> None:
+        self.config, self.stages, self.teacher, self.progress = config, stages, teacher, progress
+        self.started = time.perf_counter()
+
+    def prepare(self, data: Any) -> tuple[TrainingRows, DevJudge, dict[str, Any]]:
+        """Split, embed, mine and label: give what is learned, what is judged on, and the base's spec."""
+        config = self.config
+        self.parts = split_data(read_data(data, config), config)
+        self.base = _model(config.model_name, config)
+        self.encoded = encode_dataset(self.base, self.parts.dataset, progress=self.progress)
+        at_mine = time.perf_counter()
+        mined, for_dev = _mined(self.parts, config, self.base, self.stages, self.progress)
+        at_label = time.perf_counter()
+        self.rows = make_rows(self.parts.train, mined, config, teacher=_scorer(config, self.teacher))
+        self.dev = DevJudge.of(
+            self.parts.dev, _vectors(self.encoded, self.parts.dev), for_dev, config.dev_metrics,
+            max_documents=config.evaluation.max_documents,
+        )  # fmt: skip
+        labelled = time.perf_counter()
+        self.seconds = {"embed": self.encoded.seconds, "mine": at_label - at_mine, "label": labelled - at_label}
+        return self.rows, self.dev, self.base.spec.to_dict()
+
+    def judge(self, model: Path, told: dict[str, Any]) -> tuple[dict[str, Any], Verdict, Texts, Details | None]:
+        """Fit the adapters and open test: give record, verdict, and what the report shows."""
+        config, parts, encoded, progress = self.config, self.parts, self.encoded, self.progress
+        tuned = encode_dataset(SentenceTransformerEncoder(str(model)), parts.dataset, progress=progress)
+        fitted: tuple[Fitted, Fitted] | None = None
+        if config.adapter:
+            fitted = (
+                fit_adapter(parts, encoded, config.primary, seed=config.seed, by_dev=False, progress=progress),
+                fit_adapter(parts, tuned, config.primary, seed=config.seed, by_dev=True, progress=progress),
+            )
+        at_judge = time.perf_counter()
+        progress("judge on test", 0, 1)
+        adapters = None if fitted is None else (fitted[0].adapter, fitted[1].adapter)
+        judged = judge_all(parts, encoded, tuned, adapters, config.primary, seed=config.seed)
+        progress("judge on test", 1, 1)
+        finished = time.perf_counter()
+        seconds = {"train": told["seconds"], "evaluate": finished - at_judge, "total": finished - self.started}
+        before = self.dev.score(*_vectors(encoded, parts.dev, self.dev))
+        course = Course(told, before, self.rows, tuple(self.stages.reused), self.seconds | seconds, fitted)
+        record = make_finetune_record(parts, config, self.base.spec, judged, course)
+        measured = judged.measured
+        return record, measured.verdict, measured.texts, measured.details
 
 
 def _settings(config: FinetuneConfig | Mapping[str, Any] | str | Path | None) -> FinetuneConfig:
@@ -168,12 +188,17 @@ def _check_packages(config: FinetuneConfig) -> None:
         )
 
 
-def _cache(config: FinetuneConfig) -> AbstractContextManager[str | Path]:
+@contextmanager
+def _cache(config: FinetuneConfig) -> Iterator[str | Path]:
     """Give the folder of the stages; where the user's cache is switched off, one that is deleted afterwards."""
-    if config.cache_dir is not None:
-        return nullcontext(as_path(config.cache_dir))
     folder = cache_folder()
-    return tempfile.TemporaryDirectory() if folder is None else nullcontext(folder / "finetune")
+    if config.cache_dir is not None:
+        yield as_path(config.cache_dir)
+    elif folder is not None:
+        yield folder / "finetune"
+    else:
+        with tempfile.TemporaryDirectory() as mine:
+            yield processes.from_main(lambda: mine)
 
 
 def _model(name: str, config: FinetuneConfig) -> SentenceTransformerEncoder:
@@ -246,27 +271,40 @@ def _vectors(encoded: Encoded, dev: Dataset, judge: DevJudge | None = None) -> t
 
 
 def _trained(
-    rows: TrainingRows, judge: DevJudge, config: FinetuneConfig, base: Encoder, stages: Stages, progress: Progress
-) -> tuple[Path, dict[str, Any]]:
+    rows: TrainingRows, judge: DevJudge, config: FinetuneConfig, base: dict[str, Any], stages: Stages,
+    progress: Progress,
+) -> tuple[Path, dict[str, Any]]:  # fmt: skip
     """Train, unless a training of the same rows and settings is done; give its folder and what it told."""
     settings = asdict(config)
     depends_on = [
-        "1", rows.fingerprint, judge.fingerprint, base.spec.to_dict(), {name: settings[name] for name in _TRAINED_BY},
+        "2", rows.fingerprint, judge.fingerprint, base, {name: settings[name] for name in _TRAINED_BY},
+        processes.count(),
     ]  # fmt: skip
-    folder = stages.folder("trained", depends_on)
-    model, done = folder / "model", folder / "done.json"
-    if done.is_file():
-        stages.reused.append("trained")
-        told: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        return model, told
-    progress("train", 0, None, f"watch it with: tensorboard --logdir {folder}" if config.tracking else "")
-    trained = train(rows, judge, config, folder, progress=progress)
+    folder, told = processes.from_main(lambda: _done_before(stages, stages.folder("trained", depends_on)))
+    if told is None:
+        progress("train", 0, None, f"watch it with: tensorboard --logdir {folder}" if config.tracking else "")
+        trained = train(rows, judge, config, folder, progress=progress)
+        told = processes.from_main(lambda: _kept(trained, folder))
+    return folder / "model", told
+
+
+def _done_before(stages: Stages, folder: Path) -> tuple[Path, dict[str, Any] | None]:
+    done = folder / _DONE
+    if not done.is_file():
+        return folder, None
+    stages.reused.append("trained")
+    return folder, json.loads(done.read_text(encoding="utf-8"))
+
+
+def _kept(trained: Trained, folder: Path) -> dict[str, Any]:
+    """Write a trained model down, and then that it is done; what is needed to resume goes."""
+    model = folder / "model"
     shutil.rmtree(model, ignore_errors=True)
     trained.model.save_pretrained(str(model), create_model_card=False)
-    told = {key: value for key, value in vars(trained).items() if key != "model"}
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint, ignore_errors=True)
-    (folder / "best.safetensors").unlink(missing_ok=True)
-    text = json.dumps(told)
-    write_whole(done, text)
-    return model, json.loads(text)
+    (folder / BEST).unlink(missing_ok=True)
+    text = json.dumps({key: value for key, value in vars(trained).items() if key != "model"})
+    write_whole(folder / _DONE, text)
+    told: dict[str, Any] = json.loads(text)
+    return told

@@ -6,6 +6,7 @@ from typing import Any
 
 from embertune._optional import require
 from embertune.errors import ConfigError
+from embertune.training.finetune import processes
 from embertune.training.finetune.config import FinetuneConfig
 
 __all__ = ["make_loss"]
@@ -13,6 +14,9 @@ __all__ = ["make_loss"]
 
 def make_loss(model: Any, config: FinetuneConfig, *, mini_batch_size: int | None = None) -> Any:
     """Give the loss module of a configuration.
+
+    In several processes every loss is that of all their rows together, as one process with so many rows would have it:
+    where rows are compared with each other, their embeddings are gathered; the others are means over rows.
 
     Args:
         model: A ``SentenceTransformer``.
@@ -25,18 +29,20 @@ def make_loss(model: Any, config: FinetuneConfig, *, mini_batch_size: int | None
     library = require("sentence_transformers", extra="finetune", purpose="Fine-tuning")
     losses = require("sentence_transformers.sentence_transformer.losses", extra="finetune", purpose="Fine-tuning")
     settings, name = config.loss, config.loss.name
-    scale = 1 / settings.temperature
+    scale, shared = 1 / settings.temperature, processes.count() > 1
     loss: Any
     if name == "cached_mnrl" or (name == "mnrl" and mini_batch_size is not None):
         size = mini_batch_size or settings.mini_batch_size
-        loss = losses.CachedMultipleNegativesRankingLoss(model, scale=scale, mini_batch_size=size)
+        loss = losses.CachedMultipleNegativesRankingLoss(
+            model, scale=scale, mini_batch_size=size, gather_across_devices=shared
+        )
     elif name == "mnrl":
-        loss = losses.MultipleNegativesRankingLoss(model, scale=scale)
+        loss = losses.MultipleNegativesRankingLoss(model, scale=scale, gather_across_devices=shared)
     elif name == "triplet":
         metric = losses.TripletDistanceMetric.COSINE
         loss = losses.TripletLoss(model, distance_metric=metric, triplet_margin=settings.margin)
     elif name == "cosent":
-        loss = losses.CoSENTLoss(model, scale=scale)
+        loss = (_gathered_cosent() if shared else losses.CoSENTLoss)(model, scale=scale)
     else:
         pairwise = library.util.pairwise_cos_sim
 
@@ -55,6 +61,19 @@ def _matryoshka(model: Any, loss: Any, dimensions: tuple[int, ...], losses: Any)
             f"loss.matryoshka_dims has {', '.join(map(str, too_large))}; the model's embeddings have {width} dimensions"
         )
     return losses.MatryoshkaLoss(model, loss, matryoshka_dims=sorted({width, *dimensions}, reverse=True))
+
+
+def _gathered_cosent() -> Any:
+    """Give CoSENT over the pairs of all processes; sentence-transformers' own compares those of each one."""
+    losses = require("sentence_transformers.sentence_transformer.losses", extra="finetune", purpose="Fine-tuning")
+    distributed = require("sentence_transformers.util.distributed", extra="finetune", purpose="Fine-tuning")
+
+    class GatheredCoSENTLoss(losses.CoSENTLoss):  # type: ignore[misc, name-defined]
+        def compute_loss_from_embeddings(self, embeddings: Any, labels: Any) -> Any:
+            gathered = [distributed.all_gather_with_grad(each) for each in embeddings]
+            return super().compute_loss_from_embeddings(gathered, distributed.all_gather(labels))
+
+    return GatheredCoSENTLoss
 
 
 def _mean_margin() -> Any:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from embertune._optional import require
 from embertune.core.progress import Note, Progress
 from embertune.core.vectors import normalize
+from embertune.errors import ConfigError
+from embertune.training.finetune import processes
 from embertune.training.finetune.config import FinetuneConfig
 from embertune.training.finetune.faults import not_a_number
 from embertune.training.finetune.judge import DevJudge
@@ -27,6 +29,8 @@ WEIGHTS = "trained.safetensors"
 
 # An interruption costs this much at most; writing weights and moments of a model of 100 million takes a second or two.
 _SAVE_SECONDS = 120.0
+# Several processes have to agree on that, which costs a message among them: they ask after so many steps.
+_ASKED = 10
 _LOGGED = 500
 _ROWS = "rows_of_batch"
 _ENCODED = 64
@@ -95,10 +99,10 @@ def _arguments(
 ) -> Any:
     library = require("sentence_transformers", extra="finetune", purpose=_PURPOSE)
     torch = require("torch", extra="finetune", purpose=_PURPOSE)
-    steps = max(1, round(config.num_epochs * len(rows) / (batch_size * accumulation)))
+    steps = max(1, round(config.num_epochs * len(rows) / (batch_size * accumulation * processes.count())))
     precision = _precision(config.precision)
     every = config.evaluation.eval_steps
-    return library.SentenceTransformerTrainingArguments(
+    arguments = library.SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         num_train_epochs=config.num_epochs,
         per_device_train_batch_size=batch_size,
@@ -109,6 +113,12 @@ def _arguments(
         warmup_steps=config.warmup_ratio,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
+        use_cpu=processes.on_cpu(),
+        # With several processes the sampler gives batches for all of them, so that no text occurs twice in any of them.
+        accelerator_config={"split_batches": processes.count() > 1},
+        dataloader_drop_last=processes.count() > 1,
+        # Documents go through frozen weights, so torch would take those of queries for unused after every such pass.
+        ddp_static_graph=True if config.query_only else None,
         seed=config.seed,
         data_seed=config.seed,
         # A document that answers two queries of a batch would be both right and wrong for each.
@@ -126,13 +136,21 @@ def _arguments(
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
+    if arguments.n_gpu > 1:
+        # Without accelerate torch's DataParallel would take all GPUs, and batch_size rows on each, in every step.
+        arguments._n_gpu = 1
+    return arguments
 
 
 def _precision(named: str) -> str:
-    if named != "auto":
-        return named
     torch = require("torch", extra="finetune", purpose=_PURPOSE)
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
+    on_cpu = processes.on_cpu()
+    has_bf16 = not on_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    if named == "auto":
+        return "bf16" if has_bf16 else "fp32"
+    if named == "fp16" and on_cpu:
+        raise ConfigError("precision is fp16, which needs a GPU, and there is none. Type: precision=fp32")
+    return named
 
 
 def _has_routes(model: Any) -> bool:
@@ -156,7 +174,7 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
     library = require("sentence_transformers", extra="finetune", purpose=_PURPOSE)
     torch = require("torch", extra="finetune", purpose=_PURPOSE)
 
-    class Trainer(library.SentenceTransformerTrainer):  # type: ignore[misc, name-defined]
+    class Trainer(_together(library.SentenceTransformerTrainer)):  # type: ignore[misc]
         """sentence-transformers' trainer with checkpoints of trained weights alone, and a look at every loss."""
 
         def add_model_card_callback(self, *arguments: Any, **keywords: Any) -> None:
@@ -187,12 +205,31 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
         def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
             target = Path(output_dir or self.args.output_dir)
             target.mkdir(parents=True, exist_ok=True)
-            _write_weights(self.model, target / WEIGHTS, self.state.global_step)
+            if processes.is_main():  # the trainer calls it in all of them
+                _write_weights(self.model, target / WEIGHTS, self.state.global_step)
 
         def _load_from_checkpoint(self, checkpoint_path: str) -> None:
             put_weights(self.model, Path(checkpoint_path) / WEIGHTS)
 
     return Trainer
+
+
+def _together(kind: Any) -> Any:
+    """Let a trainer in several processes cut the batches that one process would have, so that each has its part."""
+
+    class Together(kind):  # type: ignore[misc]
+        def get_batch_sampler(self, dataset: Any, batch_size: int, *arguments: Any, **keywords: Any) -> Any:
+            return super().get_batch_sampler(dataset, batch_size * processes.count(), *arguments, **keywords)
+
+        def get_train_dataloader(self) -> Any:
+            loader = super().get_train_dataloader()
+            shard = loader.batch_sampler
+            if processes.count() > 1:
+                # accelerate's part of a sampler does not pass the epoch on when it goes on within one.
+                shard.set_epoch = shard.batch_sampler.set_epoch
+            return loader
+
+    return Together
 
 
 def _with_rows(collate: Any, rows: TrainingRows) -> Any:
@@ -243,14 +280,19 @@ def _callback(config: FinetuneConfig, metric: str, folder: Path, progress: Progr
             last = state.global_step >= state.max_steps
             # By epochs the trainer judges the last step itself; by steps only if their number divides it.
             control.should_evaluate = control.should_evaluate or (last and config.evaluation.eval_steps is not None)
-            if config.save_steps is None and not last and time.monotonic() - self.saved > _SAVE_SECONDS:
+            asked = processes.count() == 1 or state.global_step % _ASKED == 0
+            if config.save_steps is None and not last and asked and processes.from_main(self.is_due):
                 control.should_save, self.saved = True, time.monotonic()
+
+        def is_due(self) -> bool:
+            return time.monotonic() - self.saved > _SAVE_SECONDS
 
         def on_evaluate(self, args: Any, state: Any, control: Any, model: Any, **keywords: Any) -> None:
             scores = [entry[key] for entry in state.log_history if key in entry]
             best = max(range(len(scores)), key=scores.__getitem__)  # the first of equals
             if best == len(scores) - 1:
-                _write_weights(model, folder / BEST, state.global_step)
+                if processes.is_main():
+                    _write_weights(model, folder / BEST, state.global_step)
             elif patience is not None and len(scores) - 1 - best >= patience:
                 control.should_training_stop = True
             said = f"{metric} {scores[-1]:.3f}, best {scores[best]:.3f}"

@@ -12,7 +12,8 @@ from typing import Any
 
 from embertune._optional import require
 from embertune.core.progress import Progress, silent
-from embertune.errors import TrainingError
+from embertune.errors import ConfigError, TrainingError
+from embertune.training.finetune import processes
 from embertune.training.finetune.config import FinetuneConfig
 from embertune.training.finetune.faults import is_out_of_memory
 from embertune.training.finetune.judge import DevJudge
@@ -112,6 +113,11 @@ def train(
         TrainingError: The loss is no number, or memory is too small for one row.
     """
     started, notes = time.perf_counter(), []
+    if processes.count() > 1 and len(rows) < config.batch_size * processes.count():
+        raise ConfigError(
+            f"{len(rows)} rows are no whole batch of {processes.count()} processes with {config.batch_size} each. "
+            f"Type: batch_size={max(1, len(rows) // processes.count())}"
+        )
     cached = config.loss.name == "cached_mnrl"
     memory = Memory(config.batch_size, config.gradient_accumulation_steps)
     if cached:
@@ -124,6 +130,8 @@ def train(
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
+            if processes.count() > 1:
+                raise TrainingError(_too_much(memory, config))
             smaller = memory.halved(cached=config.in_batch)
             if smaller is None:
                 raise TrainingError(
@@ -150,9 +158,16 @@ def last_checkpoint(folder: Path) -> Path | None:
             json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if (path / WEIGHTS).is_file():
+        if all((path / name).is_file() for name in _needed()):
             return path
     return None
+
+
+def _needed() -> list[str]:
+    """Name the files of a checkpoint that may be missing when its state is there: every process writes one."""
+    if processes.count() == 1:
+        return [WEIGHTS]
+    return [WEIGHTS, *(f"rng_state_{each}.pth" for each in range(processes.count()))]
 
 
 def _attempt(
@@ -177,15 +192,21 @@ def _attempt(
     transformers = require("transformers", extra="finetune", purpose="Fine-tuning")
     for each in (transformers.PrinterCallback, transformers.trainer_callback.ProgressCallback):
         trainer.remove_callback(each)
-    checkpoint = last_checkpoint(folder)
+    checkpoint = processes.from_main(lambda: last_checkpoint(folder))
     if checkpoint is not None:
         progress("train", int(checkpoint.name.rpartition("-")[2]), None, "goes on where it was interrupted")
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if trainer.state.global_step == 0:
+        raise TrainingError(
+            f"No batch of {memory.batch_size * processes.count()} rows could be put together in which no text occurs "
+            f"twice, so nothing was trained. Type: batch_size={max(1, memory.batch_size // 2)}"
+        )
     return model, trainer.state
 
 
 def _finish(model: Any, state: Any, config: FinetuneConfig, folder: Path) -> int:
     """Put the best weights in, merge, and give the step that they are of."""
+    processes.from_main(lambda: None)  # the first has written them by then
     step = int(state.global_step)
     if config.evaluation.save_best_model and (folder / BEST).is_file():
         step = put_weights(model, folder / BEST)
@@ -200,6 +221,18 @@ def _entry(entry: Mapping[str, float]) -> dict[str, float]:
     names = {name: name.removeprefix("eval_dev_") for name in entry if name.startswith("eval_dev_")}
     kept = {"step": entry["step"], "epoch": entry.get("epoch", 0.0)}
     return kept | {short: entry[name] for name, short in {"loss": "loss", **names}.items() if name in entry}
+
+
+def _too_much(memory: Memory, config: FinetuneConfig) -> str:
+    """Say that memory ran out in one of several processes, which cannot halve its rows while the others wait for it."""
+    smaller = memory.halved(cached=config.in_batch)
+    if smaller is None:
+        return f"Memory ran out with {_rows(memory)} in memory. Type: max_seq_length=128"
+    if smaller.mini_batch_size is not None:
+        typed = f"loss=cached_mnrl loss.mini_batch_size={smaller.mini_batch_size}"
+    else:
+        typed = f"batch_size={smaller.batch_size} gradient_accumulation_steps={smaller.accumulation}"
+    return f"Memory ran out with {_rows(memory)} in memory of one of {processes.count()} processes. Type: {typed}"
 
 
 def _rows(memory: Memory) -> str:
