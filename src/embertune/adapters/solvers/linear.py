@@ -15,6 +15,9 @@ from embertune.core.vectors import Vectors
 
 __all__ = ["Learned", "LinearMaps"]
 
+# Up to 4 rows win from 768 x 768 on, and at 384 x 384 none does.
+_FEW_ROWS, _LARGE = 4, 2**18
+
 
 @dataclass(frozen=True)
 class LinearMaps:
@@ -94,9 +97,10 @@ class Learned:
 
     def residual(self, vectors: Vectors, side: str) -> Vectors:
         """Give ``x W`` of embeddings (n, d), a new array."""
-        inside = vectors if self.basis is None else vectors @ self.basis
-        inside = inside @ self.inner[side] if self.inner[side].ndim == 2 else inside * self.inner[side]
-        return np.asarray(inside if self.basis is None else inside @ self.basis.T)
+        inside = vectors if self.basis is None else _times(vectors, self.basis)
+        inner = self.inner[side]
+        inside = _times(inside, inner) if inner.ndim == 2 else inside * inner
+        return np.asarray(inside if self.basis is None else _times(inside, self.basis.T))
 
     def matrix(self, side: str) -> Vectors:
         """Give W (d, d)."""
@@ -104,3 +108,10 @@ class Learned:
         if side not in self.inner:
             return np.zeros((size, size), dtype=np.float32)
         return self.residual(np.eye(size, dtype=np.float32), side)
+
+
+def _times(rows: Vectors, matrix: Vectors) -> Vectors:
+    """Multiply, a few rows one by one: by several at once BLAS copies a large matrix first, 1.2 instead of 0.3 ms."""
+    if 1 < len(rows) <= _FEW_ROWS and matrix.size > _LARGE:
+        return np.asarray((rows[:, None] @ matrix)[:, 0])
+    return np.asarray(rows @ matrix)
