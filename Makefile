@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.embertune
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check fix test test-databases test-torch test-frameworks test-ui pictures finetune finetune-tensorboard benchmarks tables docs clean
+.PHONY: help install demo check fix test test-databases test-torch test-frameworks test-ui pictures finetune finetune-tensorboard infer benchmarks tables docs clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
@@ -77,15 +77,27 @@ finetune: $(STAMP)-torch  ## fine-tune a model: make finetune CONFIG=my.yaml ARG
 finetune-tensorboard: $(STAMP)-torch  ## watch trainings under way, and those that are done
 	$(BIN)/tensorboard --logdir "$$($(BIN)/python -c 'from embertune.core.paths import cache_folder; print(cache_folder())')/finetune"
 
+MODEL ?= finetuned-model
+
+infer: $(STAMP)-torch  ## compare texts: make infer MODEL=my-model ARGS="'first text' 'second text'"
+	$(BIN)/embertune infer --model $(MODEL) $(ARGS)
+
 # The peers of the benchmark have an environment of their own: the package never depends on them.
 build/venv-peers/.installed: benchmarks/peers/requirements.txt | $(BIN)/python
 	$(BIN)/python -m venv build/venv-peers
 	build/venv-peers/bin/pip install --quiet --no-deps --requirement benchmarks/peers/requirements.txt
 	@touch $@
 
-benchmarks: $(STAMP)-test build/venv-peers/.installed  ## measure on the shared data sets, beside the peers (hours)
+build/venv-optuna/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv build/venv-optuna
+	build/venv-optuna/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	build/venv-optuna/bin/python -m pip install --quiet --editable . --group optuna
+	@touch $@
+
+benchmarks: $(STAMP)-test build/venv-peers/.installed build/venv-optuna/.installed  ## measure on the shared data sets, beside the peers (hours)
 	$(BIN)/python benchmarks/reach.py
 	$(BIN)/python benchmarks/peers.py
+	build/venv-optuna/bin/python benchmarks/optuna_search.py
 	$(BIN)/python benchmarks/aa_check.py
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/tables.py

@@ -1,4 +1,4 @@
-"""An OpenAI-like chat server on 127.0.0.1 that writes queries, and fails in every way that providers do.
+"""An OpenAI-like chat server on 127.0.0.1 that writes queries and answers, and fails in every way that providers do.
 
 Run as a script it serves until it is killed, and appends what it answered to a file.
 """
@@ -17,6 +17,7 @@ from typing import Any
 _WANTED = re.compile(r"^- passage (\d+): ([^;\n]*)", re.MULTILINE)
 _PASSAGE = re.compile(r'<passage number="(\d+)">\n(.*?)\n</passage>', re.DOTALL)
 _CHUNKS = re.compile(r"^Write (\d+) new passage", re.MULTILINE)
+_QUESTION = re.compile(r"^Question: (.*)", re.MULTILINE)
 _MARK = re.compile(r"mark\w+")
 FAULTS = ["cut", "half", "broken json", "prose", "none", "too few", "other passage", 500, 503, 429, "empty"]
 
@@ -111,7 +112,8 @@ class ChatServer:
         alone = len({item.get("passage") for item in items}) == 1
         if how == "other passage":
             items = [{**item, "passage": 99} for item in items]
-        written = json.dumps({key: items}, ensure_ascii=False)
+        told = {"answer": items[0]["text"], "passages": [1]} if key == "answer" else {key: items}
+        written = json.dumps(told, ensure_ascii=False)
         content = {
             "broken json": written[: len(written) // 20],
             "prose": f"Of course! Here they are:\n```json\n{written}\n```\nHave fun.",
@@ -128,13 +130,15 @@ class ChatServer:
             "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
             "usage": {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150},
         }
-        queries = [item["text"] for item in items] if usable and key == "queries" else []
+        queries = [item["text"] for item in items] if usable and key in ("queries", "answer") else []
         return 200, json.dumps(answer).encode(), {}, queries
 
 
 def write_queries(body: dict[str, Any], number: int) -> tuple[str, list[dict[str, Any]]]:
     """Write what is wanted, each with the passage's mark, so that one can tell what it was written for."""
     user = body["messages"][-1]["content"]
+    if question := _QUESTION.search(user):
+        return "answer", [{"text": f"answer {number} to {question[1]}"}]
     if chunks := _CHUNKS.search(user):
         return "chunks", [
             {"title": f"thing mark{number}n{at}x", "text": f"The thing mark{number}n{at}x {_words(number, at)}."}

@@ -40,7 +40,7 @@ def test_public_names_are_these():
         *("LogConfig", "apply_audit", "audit", "learning_curve"),
         *("Evaluation", "Run", "compare", "evaluate"),
         *("FinetuneConfig", "Result", "TuneConfig", "finetune", "tune"),
-        *("doctor", "inspect", "synthesize", "transform"),
+        *("doctor", "infer", "inspect", "rag_dataset", "synthesize", "transform"),
         *("FilterConfig", "Margins", "MiningConfig", "filter_queries", "load_scorer", "mine_negatives", "pseudo_label"),
         *("export", "export_model", "pull", "push"),
         *("EmbertuneError", "__version__"),

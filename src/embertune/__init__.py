@@ -49,11 +49,13 @@ if TYPE_CHECKING:
     from embertune.recipes.evaluate_encoders import compare, evaluate
     from embertune.recipes.filter_data import filter_queries
     from embertune.recipes.finetune_model import finetune
+    from embertune.recipes.infer import infer
     from embertune.recipes.inspect_data import inspect
     from embertune.recipes.learning_curve import learning_curve
     from embertune.recipes.migrate import migrate
     from embertune.recipes.mine_negatives import mine_negatives
     from embertune.recipes.pseudo_label import pseudo_label
+    from embertune.recipes.rag_dataset import rag_dataset
     from embertune.recipes.result import Result
     from embertune.recipes.synthesize import synthesize
     from embertune.recipes.transform_file import transform
@@ -103,6 +105,7 @@ __all__ = [
     "export_model",
     "filter_queries",
     "finetune",
+    "infer",
     "inspect",
     "learning_curve",
     "load_adapter",
@@ -114,6 +117,7 @@ __all__ = [
     "pseudo_label",
     "pull",
     "push",
+    "rag_dataset",
     "split_dataset",
     "synthesize",
     "transform",
@@ -147,6 +151,7 @@ _LAZY = {
     "export_model": "integrations.export",
     "filter_queries": "recipes.filter_data",
     "finetune": "recipes.finetune_model",
+    "infer": "recipes.infer",
     "inspect": "recipes.inspect_data",
     "learning_curve": "recipes.learning_curve",
     "load_dataset": "data.io",
@@ -157,6 +162,7 @@ _LAZY = {
     "pseudo_label": "recipes.pseudo_label",
     "pull": "integrations.hub",
     "push": "integrations.hub",
+    "rag_dataset": "recipes.rag_dataset",
     "split_dataset": "data.splits",
     "synthesize": "recipes.synthesize",
     "transform": "recipes.transform_file",

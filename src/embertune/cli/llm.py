@@ -9,15 +9,17 @@ import click
 
 from embertune.errors import ConfigError
 
-__all__ = ["llm_options", "take_llm_options"]
+__all__ = ["chat_options", "llm_options", "take_chat_options", "take_llm_options"]
 
-_OPTIONS: list[Any] = [
+_QUERIES: list[Any] = [
     click.option("--language", help="Of --llm: the language of the queries, such as German.  [default: each chunk's]"),
-    click.option("--api-base", metavar="URL", help="Of --llm: a server of your own in the provider's place."),
     click.option("--chunks-per-request", type=click.IntRange(1),
                  help="Of --llm.  [default: as many as ask for 40 queries, at most 8]"),
     click.option("--max-copied", type=click.IntRange(1),
                  help="Of --llm: words in a row that a query may share with its chunk.  [default: 4]"),
+]  # fmt: skip
+_CHAT: list[Any] = [
+    click.option("--api-base", metavar="URL", help="Of --llm: a server of your own in the provider's place."),
     click.option("--temperature", type=float, help="Of --llm.  [default: the provider's]"),
     click.option("--concurrency", type=click.IntRange(1), help="Of --llm: requests under way at once.  [default: 8]"),
     click.option("--requests-per-minute", type=click.FloatRange(0, min_open=True),
@@ -34,16 +36,41 @@ _OPTIONS: list[Any] = [
     click.option("--journal", metavar="FILE", help="Of --llm: the file that keeps every answer; the same command goes "
                  "on from it.  [default: answers.sqlite3 beside the cache]"),
 ]  # fmt: skip
-_NAMES = ("language", "api_base", "chunks_per_request", "max_copied", "temperature", "concurrency",
-          "requests_per_minute", "tokens_per_minute", "timeout", "max_retries", "budget_usd", "budget_tokens",
-          "journal")  # fmt: skip
+_CHAT_NAMES = ("api_base", "temperature", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout",
+               "max_retries", "budget_usd", "budget_tokens", "journal")  # fmt: skip
+_NAMES = ("language", "chunks_per_request", "max_copied", *_CHAT_NAMES)
 
 
 def llm_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `take_llm_options` takes."""
-    for option in reversed(_OPTIONS):
+    for option in reversed([*_QUERIES, *_CHAT]):
         command = option(command)
     return command
+
+
+def chat_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that `take_chat_options` takes: those of a language model, whatever it writes."""
+    for option in reversed(_CHAT):
+        command = option(command)
+    return command
+
+
+def take_chat_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of `chat_options` that were given out of a command's options.
+
+    Raises:
+        ConfigError: Some were given, and no language model that they are of.
+    """
+    given = {name: value for name in _CHAT_NAMES if (value := options.pop(name)) is not None}
+    if given and options["llm"] is None:
+        told = " and ".join(map(_told, given))
+        verb = "is" if len(given) == 1 else "are"
+        raise ConfigError(f"{told} {verb} of --llm, which was not given. Name a model: --llm openai/gpt-4o-mini")
+    return given
+
+
+def _told(name: str) -> str:
+    return f"--{'budget' if name == 'budget_usd' else name.replace('_', '-')}"
 
 
 def take_llm_options(options: dict[str, Any], *, estimate: bool = False) -> dict[str, Any]:
@@ -54,7 +81,7 @@ def take_llm_options(options: dict[str, Any], *, estimate: bool = False) -> dict
     """
     given = {name: value for name in _NAMES if (value := options.pop(name)) is not None}
     llm = options["llm"]
-    told = [f"--{'budget' if name == 'budget_usd' else name.replace('_', '-')}" for name in given]
+    told = [_told(name) for name in given]
     if llm is None and (told or estimate):
         told += ["--estimate"] if estimate else []
         raise ConfigError(

@@ -18,7 +18,7 @@ from embertune.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from embertune.data.dataset import Dataset
 
-__all__ = ["FromChunks", "as_chunks", "make_generator"]
+__all__ = ["FromChunks", "as_chunks", "chunk_corpus", "make_generator"]
 
 
 class FromChunks:
@@ -73,7 +73,7 @@ class FromChunks:
 
         listed = as_chunks(chunks)
         writer = make_generator(llm, progress=progress, **options)
-        ids, corpus = _corpus(listed)
+        ids, corpus = chunk_corpus(listed)
         book: IdBook[str] = IdBook("q", {})
         qrels: dict[str, dict[str, float]] = {}
         synthetic: dict[str, Origin] = {}
@@ -163,8 +163,13 @@ def _chunk(value: Any, number: int) -> Chunk:
     raise DataError(f"{found}. Expected a text, a Document, a Chunk, or a pair (title, text).")
 
 
-def _corpus(chunks: Sequence[Chunk]) -> tuple[list[str], dict[str, Document]]:
-    """Give the id of each chunk, and the documents; equal chunks are one document."""
+def chunk_corpus(chunks: Sequence[Chunk]) -> tuple[list[str], dict[str, Document]]:
+    """Give the id of each chunk, such as "guide.md#3", and the documents by id; equal chunks are one document.
+
+    Example:
+        >>> chunk_corpus([Chunk("It is old.", source="a.md"), Chunk("It is long."), Chunk("It is old.")])[0]
+        ['a.md#0', 'd1', 'a.md#0']
+    """
     documents = [Document(chunk.text.strip(), chunk.title.strip()) for chunk in chunks]
     places = Counter(f"{chunk.source}#{chunk.position}" for chunk in chunks if chunk.source)
     own: dict[Document, str] = {}

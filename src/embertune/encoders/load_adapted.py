@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from embertune.adapters.artifact import load_adapter
 from embertune.adapters.base import Adapter
+from embertune.core.paths import as_path
 from embertune.encoders.adapted import AdaptedEncoder
 from embertune.encoders.base import Encoder
 from embertune.encoders.from_spec import source_of
@@ -13,7 +15,7 @@ from embertune.encoders.registry import load_encoder
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import ConfigError
 
-__all__ = ["load_adapted"]
+__all__ = ["load_adapted", "open_encoder"]
 
 
 def load_adapted(adapter: Adapter | str | Path, encoder: Encoder | str | None = None) -> AdaptedEncoder:
@@ -37,6 +39,30 @@ def load_adapted(adapter: Adapter | str | Path, encoder: Encoder | str | None = 
     name = "This adapter" if isinstance(adapter, Adapter) else str(adapter)
     loaded = adapter if isinstance(adapter, Adapter) else load_adapter(adapter)
     return AdaptedEncoder(_encoder(loaded, encoder), loaded, name)
+
+
+def open_encoder(source: str | Path, **options: Any) -> Encoder:
+    """Give the encoder that a name, a model folder or the folder of an adapter stands for.
+
+    Args:
+        source: What `load_encoder` takes, or an adapter's folder, which stands for the adapter behind its encoder.
+        options: As in `load_encoder`; an adapter keeps those that it was trained with.
+
+    Raises:
+        ArtifactError: The adapter cannot be read, or was trained on another encoder.
+        ConfigError: An option is impossible, or an adapter was given one.
+        EncoderError: The encoder cannot be found or loaded.
+        MissingExtraError: The encoder needs a package that is not installed.
+
+    Example:
+        >>> open_encoder("hashing").encode_query(["a question"]).shape
+        (1, 64)
+    """
+    if not (as_path(source) / "adapter.safetensors").is_file():
+        return load_encoder(source, **options)
+    if options:
+        raise ConfigError(f"{source} is an adapter, which has the {', '.join(options)} of its encoder. Leave it out.")
+    return load_adapted(source)
 
 
 def _encoder(adapter: Adapter, encoder: Encoder | str | None) -> Encoder:

@@ -24,7 +24,7 @@ from embertune.data.synthesis.estimate import Estimate
 from embertune.errors import ConfigError, DataError
 from embertune.recipes.filter_data import Filtered, filter_queries
 
-__all__ = ["Synthesis", "estimate_synthesis", "synthesize"]
+__all__ = ["Synthesis", "estimate_synthesis", "read_chunks", "synthesize"]
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def synthesize(  # noqa: PLR0913 - what is read, how it is cut, who writes, what
     """
     if name is None and isinstance(documents, (str, os.PathLike)):
         name = as_path(documents).resolve().stem
-    chunks, notes = _read(documents, chunk_by, chunk_size, overlap, progress)
+    chunks, notes = read_chunks(documents, chunk_by, chunk_size, overlap, progress)
     made = Dataset.from_chunks(chunks, llm, per_chunk, name=name or "chunks", progress=progress, **options)
     dataset = Dataset(
         made.corpus, made.queries, made.qrels, made.name, notes=(*notes, *made.notes), synthetic=made.synthetic
@@ -200,7 +200,7 @@ def estimate_synthesis(
         raise ConfigError(f"{llm} runs on this machine and costs nothing. Leave the estimate out.")
     from embertune.data.synthesis.llm import LLMQueryGenerator
 
-    chunks, _ = _read(documents, chunk_by, chunk_size, overlap, progress)
+    chunks, _ = read_chunks(documents, chunk_by, chunk_size, overlap, progress)
     return LLMQueryGenerator(llm, **options).estimate(chunks, per_chunk=per_chunk)
 
 
@@ -214,10 +214,16 @@ def _filter(dataset: Dataset, asked_language: str | None, progress: Progress) ->
         raise DataError(f"{error} {advice}") from None
 
 
-def _read(
+def read_chunks(
     documents: Any, chunk_by: ChunkBy, chunk_size: int, overlap: int, progress: Progress
 ) -> tuple[list[Chunk], tuple[str, ...]]:
-    """Give the chunks of documents, and what is to be said of the reading."""
+    """Give the chunks of documents, and what is to be said of the reading.
+
+    Raises:
+        DataError: There is no text.
+        ConfigError: A setting is impossible.
+        MissingExtraError: A library that reads such documents is not installed.
+    """
     check_chunking(chunk_by, chunk_size, overlap)
     notes: tuple[str, ...] = ()
     if isinstance(documents, (str, os.PathLike)):
