@@ -16,8 +16,7 @@ from embertune.training.finetune.judge import DevJudge
 from embertune.training.finetune.rows import make_rows
 from embertune.training.finetune.trainer import train
 
-# Every answer stands twice, so some batches would hold it twice if their parts were cut one by one.
-PAIRS = [(f"where is the cat {n}", f"river {n // 2}") for n in range(48)]
+PAIRS = [(f"where is the cat {n}", f"river {n}") for n in range(48)]
 SCORED = [(*pair, 1.0 - at % 3 / 4) for at, pair in enumerate(PAIRS)]
 CASES = {
     "mnrl": {},

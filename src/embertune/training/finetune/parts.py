@@ -117,8 +117,6 @@ def _arguments(
         # With several processes the sampler gives batches for all of them, so that no text occurs twice in any of them.
         accelerator_config={"split_batches": processes.count() > 1},
         dataloader_drop_last=processes.count() > 1,
-        # Documents go through frozen weights, so torch would take those of queries for unused after every such pass.
-        ddp_static_graph=True if config.query_only else None,
         seed=config.seed,
         data_seed=config.seed,
         # A document that answers two queries of a batch would be both right and wrong for each.
@@ -216,6 +214,7 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
 
 def _together(kind: Any) -> Any:
     """Let a trainer in several processes cut the batches that one process would have, so that each has its part."""
+    by_route = _by_route()
 
     class Together(kind):  # type: ignore[misc]
         def get_batch_sampler(self, dataset: Any, batch_size: int, *arguments: Any, **keywords: Any) -> Any:
@@ -229,7 +228,31 @@ def _together(kind: Any) -> Any:
                 shard.set_epoch = shard.batch_sampler.set_epoch
             return loader
 
+        def override_model_in_loss(self, loss: Any, model: Any) -> Any:
+            if not frozen_modules(self.model):
+                return super().override_model_in_loss(loss, model)
+            return loss if isinstance(loss.model, by_route) else super().override_model_in_loss(loss, by_route(model))
+
     return Together
+
+
+def _by_route() -> Any:
+    """Give a module that takes frozen documents past torch's wrapper for several processes.
+
+    After each of their passes the wrapper would take the weights of queries for unused in this step.
+    """
+    torch = require("torch", extra="finetune", purpose=_PURPOSE)
+
+    class ByRoute(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self, wrapped: Any) -> None:
+            super().__init__()
+            self.wrapped = wrapped
+
+        def forward(self, features: dict[str, Any], **keywords: Any) -> Any:
+            chosen = self.wrapped.module if features.get("task") == "document" else self.wrapped
+            return chosen(features, **keywords)
+
+    return ByRoute
 
 
 def _with_rows(collate: Any, rows: TrainingRows) -> Any:
