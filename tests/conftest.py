@@ -4,7 +4,9 @@ import os
 # fitting on a hundred queries took 85 s instead of 3.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import asyncio
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,23 @@ from embertune.encoders.hashing import HashingEncoder
 def own_cache(tmp_path, monkeypatch):
     """No test reads or fills the embedding cache of whoever runs it."""
     monkeypatch.setenv("EMBERTUNE_CACHE", str(tmp_path / "embertune-cache"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_event_loop():
+    """LiteLLM makes itself an event loop in a thread that never had one, and leaves it to whatever test runs next."""
+    asyncio.set_event_loop(None)
+
+
+@pytest.fixture(autouse=True)
+def closed_connections():
+    """LiteLLM keeps its clients, and so connections to servers of tests that are over."""
+    yield
+    if (litellm := sys.modules.get("litellm")) is not None:
+        for client in litellm.in_memory_llm_clients_cache.cache_dict.values():
+            if hasattr(client, "close") and not asyncio.iscoroutinefunction(client.close):
+                client.close()
+        litellm.in_memory_llm_clients_cache.flush_cache()
 
 
 class Priced(HashingEncoder):

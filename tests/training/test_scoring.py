@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from embertune.adapters.chain import Chain
 from embertune.adapters.document import DocumentAdapter
@@ -9,6 +10,7 @@ from embertune.adapters.gate import Gate
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
 from embertune.core.search import top_k
+from embertune.core.threads import threads_for
 from embertune.core.vectors import normalize
 from embertune.evaluation.evaluate import evaluate_positions
 from embertune.evaluation.judgments import Judgments
@@ -84,6 +86,16 @@ def test_blocks_and_companions_make_no_difference(case, monkeypatch):
     np.testing.assert_array_equal(score(tried, queries, documents, [judgments], metric), whole)
     for adapter, scores in zip(tried, whole[0], strict=True):
         np.testing.assert_array_equal(score([adapter], queries, documents, [judgments], metric)[0, 0], scores)
+
+
+def test_threads_make_no_difference(case, monkeypatch):
+    random, queries, documents, judgments = case
+    tried, metric = adapters(random, queries), parse_metric("ndcg@10")
+    monkeypatch.setattr(scoring, "_FEWEST_DOCUMENTS", 7)
+    monkeypatch.setattr(scoring, "_BLOCK_CELLS", 1)
+    alone = score(tried, queries, documents, [judgments], metric)
+    with threadpool_limits(2, user_api="blas"), threads_for(2**40):
+        np.testing.assert_array_equal(score(tried, queries, documents, [judgments], metric), alone)
 
 
 def test_documents_that_moved_are_searched_where_they_are(case, monkeypatch):

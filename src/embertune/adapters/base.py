@@ -180,7 +180,7 @@ class Adapter(ABC):
         return self._blend(unit, mapped.copy() if np.may_share_memory(mapped, array) else mapped, weights, side)
 
     def _blend(self, unit: Vectors, mapped: Vectors, weights: npt.NDArray[np.float32], side: Side) -> Vectors:
-        """Lead mapped rows back to what is frozen, in place, by weights (n,); behind a gate most keep what is mapped."""
+        """Lead mapped rows back to what is frozen, in place, by weights (n,); behind a gate most stay mapped."""
         rows = np.flatnonzero(weights < 1)
         if len(rows) == len(unit):
             frozen = self._frozen(unit, side)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from embertune.adapters.base import Adapter
 from embertune.core.search import Positions, exact_products
+from embertune.core.threads import spread
 from embertune.core.vectors import Vectors
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import Metric, Ranked
@@ -89,11 +91,11 @@ def count_before(
         [[0, 2]]
     """
     basis = common_basis(adapters)
-    counters = [_Counter(view(adapter, queries, basis), documents, pairs, depth) for adapter in adapters]
+    counters = list(spread(lambda adapter: _Counter(view(adapter, queries, basis), documents, pairs, depth), adapters))
     layers = list(_layers(pairs[:, 0]))
     for block in _blocks(queries, documents, basis):
-        for counter in counters:
-            counter.add(block, layers)
+        for _ in spread(partial(_Counter.add, block=block, layers=layers), counters):
+            pass
     return np.stack([counter.counts for counter in counters])
 
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from embertune.adapters.solvers.contrastive import InfoNCE, principal_directions
+from embertune.core.threads import threads_for
 from embertune.core.vectors import normalize
 
 
@@ -95,16 +97,23 @@ def test_a_query_whose_every_candidate_is_a_positive_has_loss_zero():
     assert np.abs(gradient).max() < 1e-6
 
 
-def test_blocks_equal_the_whole(monkeypatch):
+def test_blocks_equal_the_whole_and_threads_change_no_bit(monkeypatch):
     import embertune.adapters.solvers.contrastive as module
 
-    objective = problem(n=40, m=30, sides=("query", "document"))
-    flat = (0.2 * np.random.default_rng(2).normal(size=np.prod(objective.shape))).astype(np.float32)
-    whole = objective.value_and_gradient(flat, 0.1)
-    monkeypatch.setattr(module, "_BLOCK_CELLS", 90)
-    blocked = objective.value_and_gradient(flat, 0.1)
+    def measured(cells):
+        monkeypatch.setattr(module, "_BLOCK_CELLS", cells)
+        objective = problem(n=40, m=30, sides=("query", "document"))
+        assert len(objective._parts) == -(-1200 // cells)
+        flat = (0.2 * np.random.default_rng(2).normal(size=np.prod(objective.shape))).astype(np.float32)
+        return objective.value_and_gradient(flat, 0.1)
+
+    whole, blocked = measured(1200), measured(90)
     assert blocked[0] == pytest.approx(whole[0], rel=1e-6)
     np.testing.assert_allclose(blocked[1], whole[1], atol=1e-5)
+    with threadpool_limits(2, user_api="blas"), threads_for(2**40):
+        loss, gradient = measured(90)
+    assert loss == blocked[0]
+    np.testing.assert_array_equal(gradient, blocked[1])
 
 
 def test_a_full_basis_equals_none():
