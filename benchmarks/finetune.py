@@ -1,11 +1,12 @@
 """Base, BM25, the adapter, the fine-tuned model, and that with an adapter: on sets of the shared folder.
 
-    python benchmarks/finetune.py MODEL [--sets finance10k-lyft cosqa] [KEY=VALUE ...]
+    python benchmarks/finetune.py MODEL [KEY=VALUE ...] [--sets finance10k-lyft cosqa] [--splits given by-document]
 
 MODEL is all-MiniLM-L6-v2 as a folder or by its name. One row per set and split is added to results/finetune.json as
 soon as it is measured, so that an interrupted run goes on with the next; `--again` measures rows anew that are there.
 The defaults of `embertune finetune` are what is measured, and KEY=VALUE are changes of them, kept with the row. Every
-row starts with an empty cache, so its seconds are those of all stages.
+row starts with an empty cache, so its seconds are those of all stages. Where other work shares the cores, `--cpu-time`
+counts seconds of processor time in place of the clock's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import platform
 import tempfile
+import time
 from pathlib import Path
 
 from embertune.recipes.finetune_model import finetune
@@ -34,7 +36,10 @@ def main():
     parser.add_argument("--sets", nargs="+", default=["finance10k-lyft", "cosqa"])
     parser.add_argument("--splits", nargs="+", default=["given", "by-document"])
     parser.add_argument("--again", action="store_true")
-    arguments = parser.parse_args()
+    parser.add_argument("--cpu-time", action="store_true")
+    arguments = parser.parse_intermixed_args()
+    if arguments.cpu_time:
+        time.perf_counter = time.process_time
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.is_file() else []
     for name in arguments.sets:
         for split in arguments.splits:
@@ -73,6 +78,7 @@ def measure(name, split, arguments):
         "dev": record["selection"]["curve"],
         "cosines": record["cosines"],
         "versions": record["versions"],
+        "clock": "processor" if arguments.cpu_time else "wall",
         "machine": f"{platform.machine()}, {platform.system()}, {os.environ.get('OMP_NUM_THREADS', 'all')} thread(s)",
     }
 

@@ -154,6 +154,13 @@ def test_it_is_judged_against_base_bm25_and_the_adapter(finetuned):
     assert rows["tuned"]["seconds"] == pytest.approx(made, abs=0.1)
     assert rows["tuned"]["dollars"] == pytest.approx(made / 1000, abs=1e-3)
     assert rows["base"]["seconds"] == 0
+    assert rows["base"]["change"] is rows["bm25"]["change"] is None
+    assert rows["tuned"]["change"]["low"] == record["delta"]["ndcg@10"]["low"] > 0
+    for name in ("adapter", "tuned", "tuned + adapter"):
+        change = rows[name]["change"]
+        gain = rows[name]["ndcg@10"] - rows["base"]["ndcg@10"]
+        assert change["low"] <= change["mean"] == pytest.approx(gain, abs=1e-9)
+        assert change["mean"] <= change["high"]
     delta = record["contest"]["against_adapter"]["ndcg@10"]
     assert delta["mean"] == pytest.approx(rows["tuned"]["ndcg@10"] - rows["adapter"]["ndcg@10"], abs=1e-9)
     assert "the adapter" in record["contest"]["sentence"]

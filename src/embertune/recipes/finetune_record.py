@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from embertune.data.leakage import find_leakage
 from embertune.encoders.spec import EncoderSpec
+from embertune.evaluation.compare import compare_two
 from embertune.recipes.finetune_contest import ADAPTER, BOTH, Fitted, Judged
 from embertune.recipes.finetune_data import Parts
 from embertune.recipes.measure import reported_metrics
@@ -162,11 +163,12 @@ def _contest(judged: Judged, config: FinetuneConfig, course: Course) -> dict[str
     if course.fitted is not None:
         seconds |= {ADAPTER: course.fitted[0].seconds, BOTH: made + course.fitted[1].seconds}
     order = [name for name in ("base", "bm25", ADAPTER, "tuned", BOTH) if name in means]
-    price = config.price_per_hour
+    price, changes = config.price_per_hour, _changes(judged, metric, config.seed)
     rows = [
         {
             "system": name,
             metric: means[name][metric],
+            "change": changes.get(name),
             "seconds": round(seconds.get(name, 0.0), 1),
             "dollars": None if price is None else round(price * seconds.get(name, 0.0) / 3600, 4),
         }
@@ -179,6 +181,15 @@ def _contest(judged: Judged, config: FinetuneConfig, course: Course) -> dict[str
         "against_adapter": None if duel is None else duel.to_dict()["delta"],
         "sentence": "" if duel is None else _sentence(duel.overall.delta[metric], metric, seconds),
     }
+
+
+def _changes(judged: Judged, metric: str, seed: int) -> dict[str, dict[str, float]]:
+    """Give by how much each tuned system differs from the base, with the interval."""
+    base, tuned = judged.measured.evaluations
+    systems = {"tuned": tuned, **judged.others}
+    duels = {name: compare_two(base, each, seed=seed, primary=metric) for name, each in systems.items()}
+    found = {name: duel.overall.delta[metric] for name, duel in duels.items()}
+    return {name: {"mean": each.mean, "low": each.low, "high": each.high} for name, each in found.items()}
 
 
 def _sentence(delta: Any, metric: str, seconds: Mapping[str, float]) -> str:

@@ -56,11 +56,12 @@ def contest_table(record: Mapping[str, Any], *, markdown: bool = False) -> str:
     """
     metric, rows = record["primary"], record["contest"]["rows"]
     priced = any(row["dollars"] is not None for row in rows)
-    head = ["system", metric, "seconds", *(["dollars"] if priced else [])]
+    head = ["system", metric, "change, 95 % interval", "seconds", *(["dollars"] if priced else [])]
     lines = [
         [
             _NAMES.get(row["system"], row["system"]),
             f"{row[metric]:.3f}",
+            _change(row["change"]),
             f"{row['seconds']:.0f}",
             *([f"{row['dollars']:.4f}"] if priced else []),
         ]
@@ -76,6 +77,10 @@ def contest_table(record: Mapping[str, Any], *, markdown: bool = False) -> str:
         )
         for line in [head, *lines]
     )
+
+
+def _change(delta: Mapping[str, float] | None) -> str:
+    return f"{delta['mean']:+.3f} [{delta['low']:+.3f}, {delta['high']:+.3f}]" if delta else "–"
 
 
 def _front_matter(base: str, metric: str, value: float, data: str) -> str:

@@ -87,7 +87,7 @@ class EvaluationConfig:
     early_stopping_patience: int | None = None
     """Stop after so many judgements without a better one; null trains all epochs."""
 
-    max_documents: int = 5000
+    max_documents: int = 2000
     """Of a larger corpus dev is judged on the answers and what ranks high for its queries; test always on all of it."""
 
 
@@ -149,7 +149,8 @@ class FinetuneConfig:
     """Passes over the training rows."""
 
     batch_size: int = 32
-    """Rows of a step; with mnrl also how many documents a query is compared with."""
+    """Rows of a step, in each process if there are several; with mnrl also how many documents a query is compared
+    with."""
 
     learning_rate: float = 5e-5
     """Highest step size of AdamW; it rises over the warm-up and then falls to 0."""
@@ -167,7 +168,7 @@ class FinetuneConfig:
     """Batches whose gradients are added up before a step."""
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """auto: bf16 on a GPU that can, else fp32."""
+    """auto: bf16 on a GPU that can, else fp32. fp16 needs a GPU; bf16 is quicker on processors that have it, too."""
 
     mining: MiningSettings = field(default_factory=MiningSettings)
     """Hard negatives."""
