@@ -2,7 +2,7 @@
 
     python -m venv build/venv-optuna
     build/venv-optuna/bin/pip install --editable . --group optuna
-    build/venv-optuna/bin/python benchmarks/optuna_search.py [--only cosqa] [--seeds 3]
+    build/venv-optuna/bin/python benchmarks/optuna_search.py [--only cosqa] [--seeds 2]
 
 Optuna's TPE with a median pruner suggests side and maps, strength, temperature, rank, the most steps, and how far
 documents with training queries move; a trial is fitted on each fold and scored on the rest of it, and "no adapter" is
@@ -207,11 +207,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
     parser.add_argument("--only", nargs="+", help="some sets; the rows of others stay")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--encoder", nargs="+", default=["static", "minilm"], choices=["static", "minilm"])
+    parser.add_argument("--split", nargs="+", default=["given", "by-document"], choices=["given", "by-document"])
+    parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     for name, encoder, split in ROWS:
-        if name in (args.only or [name]):
+        if name in (args.only or [name]) and encoder in args.encoder and split in args.split:
             dataset = load_dataset(args.data / name)
             source = "static" if encoder == "static" else f"precomputed:{args.data / name / MINILM}"
             encoded = encode_dataset(load_encoder(source), dataset)

@@ -13,6 +13,7 @@ from pathlib import Path
 import foreign_table
 import label_tables
 import migrate_table
+import optuna_table
 import peers_table
 import speed_table
 import synthetic_table
@@ -104,7 +105,7 @@ def rule_lines(report):
     return lines
 
 
-def page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration):  # noqa: PLR0913 - one per section
+def page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration, searched):  # noqa: PLR0913 - one per section
     parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
              "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
     if reach:
@@ -121,6 +122,8 @@ def page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration):
         parts += ["## The judge, judged", "", "`python benchmarks/aa_check.py`", "", *aa_lines(aa), ""]
     if rules:
         parts += ["## How dev should choose", "", "`python benchmarks/selection_rules.py`", "", *rule_lines(rules), ""]
+    if searched:
+        parts += ["## Choosing, beside Optuna", "", *optuna_table.lines(searched), ""]
     if any(speed):
         parts += ["## Speed", "", *speed_table.lines(*speed)]
     parts += label_tables.lines(*labels)
@@ -137,6 +140,7 @@ def main():
     reach, aa, rules, peers, foreign, synthetic = (read(f"{name}.json") for name in names)
     speed = read("transform.json"), read("growth.json")
     labels, migration = (read("audit.json"), read("curve.json")), read("migrate.json")
+    searched = read("optuna.json")
     readme = HERE.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     head, rest = text.split(START)
@@ -151,7 +155,7 @@ def main():
         readme: "\n".join([head + START, "", *short_table(reach), "", END + tail]),
         guide: "\n".join([before + SYNTHETIC_START, *synthetic_table.short(synthetic or []), SYNTHETIC_END + after]),
         bridges: "\n".join([opening + MIGRATION_START, *migrate_table.short(migration or []), MIGRATION_END + ending]),
-        HERE / "README.md": page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration),
+        HERE / "README.md": page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration, searched),
     }
     stale = [p for p, new in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != new]
     if check and stale:
