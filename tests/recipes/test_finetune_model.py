@@ -97,6 +97,12 @@ def test_a_loss_that_distils_needs_a_teacher():
         embertune.finetune(NUMBERS, {"loss": "margin_mse"})
 
 
+def test_a_key_for_the_hub_is_asked_for_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with pytest.raises(ConfigError, match=r"^Pushing needs a key with the right to write\. Type: export HF_TOKEN="):
+        embertune.finetune(NUMBERS, {"push_to_hub": "me/model", "output_dir": str(tmp_path / "model")})
+
+
 def test_print_config_writes_what_it_read(capsys):
     assert root.main(["finetune", "num_epochs=7", "--print-config"], standalone_mode=False) in (None, 0)
     assert "\nnum_epochs: 7\n" in capsys.readouterr().out
