@@ -30,8 +30,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def serve(folder, *, port=None, **environment):
-    """Serve the workbench of a folder; give its address, process, folder and log once it answers."""
+def serve(folder, *, port=None, largest_file=None, **environment):
+    """Serve the workbench of a folder; give its address, process, folder and log once it answers.
+
+    Files beyond `largest_file` bytes fail, as on a full disk.
+    """
+
+    def limit():
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
     port = port or free_port()
     settings = {"EMBERTUNE_CACHE": str(folder.parent / "cache"), "OPENBLAS_NUM_THREADS": "1", **environment}
     log = folder.parent / "log.txt"
@@ -39,6 +48,7 @@ def serve(folder, *, port=None, **environment):
         process = subprocess.Popen(
             [sys.executable, "-m", "embertune", "ui", str(folder), "--port", str(port)],
             cwd=folder.parent, env={**os.environ, **settings}, stdout=file, stderr=file,
+            preexec_fn=limit if largest_file else None,
         )  # fmt: skip
     bench = SimpleNamespace(address=f"http://127.0.0.1:{port}/", process=process, folder=folder, log=log)
     until(lambda: answers(bench), 120)
@@ -66,8 +76,8 @@ def end(bench):
 
 def until(found, seconds=PATIENCE):
     """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not found() and time.monotonic() < end:
+    last = time.monotonic() + seconds
+    while not found() and time.monotonic() < last:
         time.sleep(0.1)
     assert found()
 
@@ -138,6 +148,26 @@ def load(page, path, name=None):
 def cell(page, table, row, column):
     """Find a cell of a table, both from 0; its first column is the button that chooses the row."""
     return page.locator(f"#{table}-table tbody tr:nth-child({row + 1}) td:nth-child({column + 2})")
+
+
+def choose(page, list_id, text):
+    """Choose in a list by what is said there."""
+    page.click(f"#{list_id} input")
+    page.get_by_role("option").filter(has_text=text).first.click()
+
+
+def tab_to(page, selector, most=300):
+    """Press Tab until something of a selector has the focus: what nobody reaches so is not for the keyboard."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement?.matches(selector)", selector):
+            return
+    raise AssertionError(f"{selector} is not reached within {most} presses of Tab")
+
+
+def runs(bench):
+    """Give the folders of the finished runs, oldest first."""
+    return sorted(path.parent for path in (bench.folder / "runs").glob("*/record.json"))
 
 
 def audit(page, where):

@@ -212,6 +212,17 @@ def test_the_tabs_are_reached_by_keyboard(drive, page):
         page.wait_for_selector(f"#tab-{name.lower()}:visible")
 
 
+# What a tab shows last of what it shows by itself.
+_FILLED = {
+    "Data": "document.querySelectorAll('#data-documents-table tbody tr').length === 20",
+    "Tune": "document.querySelector('#tune-curve .js-plotly-plot .scatterlayer path')",
+    "Runs": "document.querySelectorAll('#runs-table tbody tr').length === 1",
+    "Look": "document.querySelector('#look-query .query')",
+    "Ask": "document.querySelectorAll('#ask-readers .token').length === 2",
+    "Use": "document.querySelector('#use-code .cm-content')?.innerText.includes('embeddings')",
+}
+
+
 @pytest.mark.parametrize(("width", "theme"), LOOKS)
 def test_every_tab_is_pictured_and_every_control_labelled(drive, page, chromium, bench, pictures, width, theme):
     pytest.importorskip("axe_playwright_python", reason="nothing is audited without axe")
@@ -219,6 +230,7 @@ def test_every_tab_is_pictured_and_every_control_labelled(drive, page, chromium,
     found = []
     for name in drive.TABS:
         drive.go_to(other, name)
+        other.wait_for_function(_FILLED[name])
         drive.settle(other)
         if name == "Ask":
             other.fill("#ask-question textarea", "how do I pretty print json?")

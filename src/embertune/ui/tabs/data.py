@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embertune._optional import require
+from embertune.data.dataset import Dataset
 from embertune.data.demo import demo_dataset
 from embertune.data.io import load_dataset
 from embertune.errors import ConfigError, DataError
@@ -17,6 +18,7 @@ from embertune.ui.generating import build_generator
 from embertune.ui.notices import explained
 from embertune.ui.paged import PagedTable
 from embertune.ui.uploads import gather
+from embertune.ui.workspace import DataEntry
 
 __all__ = ["build"]
 
@@ -28,7 +30,8 @@ def build(bench: Bench) -> None:
     gr = require("gradio", extra="ui", purpose="The workbench")
     view = DataView(bench.workspace)
     with gr.Row():
-        chosen = gr.Dropdown(label="Data set", choices=[], value=None, elem_id="data-set", interactive=True, scale=3)
+        chosen = gr.Dropdown(label="Data set", choices=[], value=None, elem_id="data-set", interactive=True, scale=3,
+                             min_width=280)  # fmt: skip
         version = gr.Dropdown(label="Version", choices=[], value=None, elem_id="data-version", interactive=True)
     shown = gr.State(("", 0))
     _build_loader(gr, bench)
@@ -83,6 +86,10 @@ def _build_loader(gr: Any, bench: Bench) -> None:
         with gr.Column(scale=1):
             gr.Markdown("No data at hand? The demo is the documentation of this machine's Python, with questions.")
             demo = gr.Button("Load the demo", elem_id="data-demo")
+            gr.Markdown(
+                "Thumbs of the tab Ask are labels, too, for the documents of the data set chosen above."
+            )
+            thumbs = gr.Button("Load the thumbs", elem_id="data-thumbs")
 
     def keep(files: list[str] | None, name: str, columns: str, count: int) -> tuple[Any, ...]:
         with tempfile.TemporaryDirectory() as folder:
@@ -98,12 +105,27 @@ def _build_loader(gr: Any, bench: Bench) -> None:
         entry = bench.workspace.add(demo_dataset(), "Python documentation (demo)", note="the demo")
         return entry.id, count + 1
 
+    def keep_thumbs(key: str, count: int) -> tuple[Any, ...]:
+        entry = _keep_thumbs(bench, key)
+        return entry.id, count + 1
+
     for trigger in (bench.page.load, bench.changed.change):
         trigger(lambda: gr.Accordion(open=not bench.workspace.datasets()), None, [loader], show_progress="hidden")
     load.click(
         explained(keep), [files, name, columns, bench.changed], [bench.data, bench.changed, files, name, columns]
     )
     demo.click(explained(keep_demo), [bench.changed], [bench.data, bench.changed])
+    thumbs.click(explained(keep_thumbs), [bench.data, bench.changed], [bench.data, bench.changed])
+
+
+def _keep_thumbs(bench: Bench, key: str) -> DataEntry:
+    """Make a data set of the thumbs on the documents of another, or of the passages themselves where there is none."""
+    votes = bench.workspace.votes_file
+    if not votes.exists():
+        raise DataError("No thumb was given yet. Ask something in the tab Ask, and say which passages help.")
+    corpus = bench.workspace.load(key) if key else None
+    name = "Thumbs" + (f" on {bench.workspace.data(key).name}" if key else "")
+    return bench.workspace.add(Dataset.from_feedback(str(votes), corpus, name=name), name, note="thumbs of the tab Ask")
 
 
 def _columns(text: str) -> dict[str, list[str]] | None:

@@ -42,7 +42,6 @@ def build(bench: Bench) -> None:
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
             form = _Form(gr)
-            start = gr.Button("Start tuning", variant="primary", elem_id="tune-start")
         with gr.Column(scale=1, min_width=320):
             panel = JobPanel(bench, ["tune", "finetune"], name="tune", has_curve=True)
 
@@ -59,7 +58,7 @@ def build(bench: Bench) -> None:
         kind = "finetune" if settings["adapter"] == WHOLE else "tune"
         return bench.jobs.submit(kind, name, plan, settings=settings).id
 
-    start.click(explained(submit), form.inputs, [panel.job])
+    form.start.click(explained(submit), form.inputs, [panel.job])
     _follow_data(gr, bench, form)
     bench.form.change(
         explained(lambda settings: form.filled(bench, settings)), [bench.form], form.inputs, show_progress="hidden"
@@ -132,11 +131,13 @@ class _Form:
         self.effort = gr.Radio(
             list(EFFORTS), value="normal", label="Effort", elem_id="tune-effort", info="How hard the search tries."
         )
+        self.start = gr.Button("Start tuning", variant="primary", elem_id="tune-start")
         with gr.Accordion("More: every setting", open=False, elem_id="tune-more"):
             self._build_more(gr)
         self.adapter.change(
-            self._arranged, [self.adapter], [self.effort, self.side, self._search, self._model], show_progress="hidden"
-        )
+            self._arranged, [self.adapter], [self.effort, self.side, self.strict, self._search, self._model],
+            show_progress="hidden",
+        )  # fmt: skip
         self.adapter.input(
             lambda family: gr.Dataframe(value=tuning.family_rows(family), visible=bool(tuning.family_rows(family))),
             [self.adapter], [self.parameters], show_progress="hidden",
@@ -155,7 +156,8 @@ class _Form:
         self.seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="tune-seed")
         self.strict = gr.Checkbox(label="Refuse data with near-copies of queries across train and test",
                                   elem_id="tune-strict")  # fmt: skip
-        self._fields, self._model_fields = tuning.hyperparameters(), model_fields()
+        self._fields = tuning.hyperparameters()
+        self._model_fields = model_fields() if WHOLE in tuning.choices() else []
         with gr.Column() as self._search:
             gr.Markdown("Settings of the search; an empty field is as the effort sets it. Lists are typed `[1, 0.1]`.")
             self._boxes = [_box(gr, field, tuning.default_of(field, "normal"), "tune-set-") for field in self._fields]
@@ -173,7 +175,7 @@ class _Form:
     def _arranged(self, family: str) -> tuple[Any, ...]:
         """Show what the choice of what is trained leaves to be chosen."""
         gr, is_whole = self._gr, family == WHOLE
-        controls = (gr.Radio(visible=not is_whole), gr.Dropdown(visible=not is_whole))
+        controls = (component(visible=not is_whole) for component in (gr.Radio, gr.Dropdown, gr.Checkbox))
         return *controls, gr.Column(visible=not is_whole), gr.Column(visible=is_whole)
 
     @property
