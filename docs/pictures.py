@@ -69,7 +69,7 @@ def _start(page: Any, effort: str, seed: int, run: int) -> None:
     page.get_by_text("More: every setting").click()
     page.click("#tune-start")
     page.wait_for_function(
-        "run => [...document.querySelectorAll('#tune-queue td')].filter(each => each.innerText === 'done').length === run",
+        "run => [...document.querySelectorAll('#tune-queue td')].filter(one => one.innerText == 'done').length == run",
         arg=run,
     )
     page.wait_for_selector("#tune-result .verdict")

@@ -99,7 +99,7 @@ def chromium(api):
 
 
 def open_page(browser, bench, *, width=1440, theme="light", height=1000):
-    """Open a workbench as somebody whose browser is new; what fails in the page is in ``page.problems``."""
+    """Open a workbench as somebody whose browser is new; faults and requests to strangers are in ``page.problems``."""
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True,
         permissions=["clipboard-read", "clipboard-write"],
@@ -108,9 +108,15 @@ def open_page(browser, bench, *, width=1440, theme="light", height=1000):
     page.set_default_timeout(PATIENCE * 1000)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
+    # The page and all that it needs come from this machine.
+    page.on("request", lambda sent: page.problems.extend([sent.url] if _is_strange(sent.url, bench.address) else []))
     page.goto(f"{bench.address}?__theme={theme}")
     page.wait_for_selector("#tabs")
     return page
+
+
+def _is_strange(url, address):
+    return url.startswith("http") and not url.startswith(address)
 
 
 def go_to(page, name):

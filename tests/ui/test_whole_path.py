@@ -218,7 +218,7 @@ _FILLED = {
     "Tune": "document.querySelector('#tune-curve .js-plotly-plot .scatterlayer path')",
     "Runs": "document.querySelectorAll('#runs-table tbody tr').length === 1",
     "Look": "document.querySelector('#look-query .query')",
-    "Ask": "document.querySelectorAll('#ask-readers .token').length === 2",
+    "Ask": "document.querySelector('#ask-readers').innerText.includes('frozen')",
     "Use": "document.querySelector('#use-code .cm-content')?.innerText.includes('embeddings')",
 }
 
