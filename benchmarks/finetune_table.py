@@ -12,10 +12,17 @@ CLOCKS = {"processor": "processor time", "wall": "wall clock"}
 
 
 def lines(rows, parity):
-    """One line per set, split and system."""
-    found = ["`python benchmarks/finetune.py MODEL`: a whole model fine-tuned beside the adapter on the same data, one "
-             "seed. Seconds are what has to be spent once base vectors are there: mining, labels and training, or the "
-             "choice and fit of an adapter; dollars are those seconds at 0.10 an hour.", ""]  # fmt: skip
+    """The section of the page: one line per set, split and system."""
+    if not rows and not parity:
+        return []
+    found = [
+        "## Fine-tuning a whole model",
+        "",
+        "`python benchmarks/finetune.py MODEL`: a whole model fine-tuned beside the adapter on the same data, one seed. "
+        "Seconds are what has to be spent once base vectors are there: mining, labels and training, or the choice and "
+        "fit of an adapter; dollars are those seconds at 0.10 an hour.",
+        "",
+    ]
     for row in rows:
         found += [f"**{row['data']}, {SPLITS[row['split']]}**: {_said(row)}", "", *_contest(row), ""]
     return found + _parity(parity)

@@ -10,6 +10,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+import finetune_table
 import foreign_table
 import label_tables
 import migrate_table
@@ -23,6 +24,7 @@ HERE = Path(__file__).parent
 START, END = "<!-- benchmarks:start -->", "<!-- benchmarks:end -->"
 SYNTHETIC_START, SYNTHETIC_END = "<!-- synthetic:start -->", "<!-- synthetic:end -->"
 MIGRATION_START, MIGRATION_END = "<!-- migrate:start -->", "<!-- migrate:end -->"
+FINETUNE_START, FINETUNE_END = "<!-- finetune:start -->", "<!-- finetune:end -->"
 SPLITS = {"given": "given", "study": "unseen documents, the study's split", "by-document": "unseen documents"}
 
 
@@ -105,7 +107,7 @@ def rule_lines(report):
     return lines
 
 
-def page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration, searched):  # noqa: PLR0913 - one per section
+def page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration, searched, finetuned):  # noqa: PLR0913 - one per section
     parts = ["# Benchmarks", "", "Made by `python benchmarks/tables.py` from `benchmarks/results/`. nDCG@10 on test; "
              "everything is chosen on train and dev. A losing row stays.", ""]  # fmt: skip
     if reach:
@@ -129,6 +131,7 @@ def page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration, 
     parts += label_tables.lines(*labels)
     if migration:
         parts += ["## Going over to another encoder", "", *migrate_table.lines(migration), ""]
+    parts += finetune_table.lines(*finetuned)
     return "\n".join(parts)
 
 
@@ -141,6 +144,7 @@ def main():
     speed = read("transform.json"), read("growth.json")
     labels, migration = (read("audit.json"), read("curve.json")), read("migrate.json")
     searched = read("optuna.json")
+    finetuned = (read("finetune.json") or {"rows": []})["rows"], read("finetune_parity.json")
     readme = HERE.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     head, rest = text.split(START)
@@ -151,11 +155,17 @@ def main():
     bridges = HERE.parent / "docs" / "guides" / "migrate.md"
     opening, rest = bridges.read_text(encoding="utf-8").split(MIGRATION_START)
     _, ending = rest.split(MIGRATION_END)
+    whole = HERE.parent / "docs" / "guides" / "finetune.md"
+    above, rest = whole.read_text(encoding="utf-8").split(FINETUNE_START)
+    _, below = rest.split(FINETUNE_END)
     wanted = {
         readme: "\n".join([head + START, "", *short_table(reach), "", END + tail]),
         guide: "\n".join([before + SYNTHETIC_START, *synthetic_table.short(synthetic or []), SYNTHETIC_END + after]),
         bridges: "\n".join([opening + MIGRATION_START, *migrate_table.short(migration or []), MIGRATION_END + ending]),
-        HERE / "README.md": page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration, searched),
+        whole: "\n".join([above + FINETUNE_START, *finetune_table.short(*finetuned), FINETUNE_END + below]),
+        HERE / "README.md": page(
+            reach, aa, rules, peers, foreign, synthetic, speed, labels, migration, searched, finetuned
+        ),
     }
     stale = [p for p, new in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != new]
     if check and stale:
