@@ -14,7 +14,7 @@ from embertune.core.search import Positions
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.negatives import checked_pairs
 from embertune.data.texts import counted, normalize_text
-from embertune.data.words import word_spans
+from embertune.data.words import Numbers, words_of
 from embertune.errors import ConfigError, DataError
 
 __all__ = ["Copies", "Guard", "false_negatives", "find_copies", "near_copies", "overlapping_texts"]
@@ -310,11 +310,8 @@ def _runs(texts: Sequence[str], length: int) -> tuple[npt.NDArray[np.int64], Pos
     Words and places draw random factors, and a run is the sum of their products modulo 2^64, so that all runs of a
     corpus cost one pass of numpy for each place.
     """
-    vocabulary: dict[str, int] = {}
-    found = [
-        np.array([vocabulary.setdefault(text[a:b], len(vocabulary)) for a, b in word_spans(text)], dtype=np.intp)
-        for text in texts
-    ]
+    vocabulary = Numbers()
+    found = [np.array(list(map(vocabulary.__getitem__, words_of(text))), dtype=np.intp) for text in texts]
     owners = np.repeat(np.arange(len(texts)), [len(words) for words in found])
     rng = generator(0, "runs of words")
     factors = rng.integers(2**63, size=len(vocabulary))[np.concatenate([owners[:0], *found])]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune.data.texts import normalize_text
-from embertune.data.words import word_spans
+from embertune.data.words import words_of
 from embertune.errors import ConfigError
 
 __all__ = ["CopyMeter", "near_documents", "near_queries", "trigrams"]
@@ -63,7 +63,7 @@ def near_queries(texts: Sequence[str]) -> dict[int, int]:
     found: dict[int, int] = {}
     kept: dict[tuple[str, ...], list[tuple[int, list[str]]]] = {}
     for at, text in enumerate(texts):
-        every = _words(normalize_text(text))
+        every = words_of(normalize_text(text))
         words = [word for word in every if word not in _FILLERS] or every
         others = kept.setdefault(tuple(word[:_STEM] for word in words), [])
         near = next((other for other, theirs in others if all(map(_inflected, words, theirs))), None)
@@ -100,7 +100,7 @@ def near_documents(texts: Sequence[str], *, threshold: float = 0.9) -> dict[int,
     """
     if not 0 < threshold <= 1:
         raise ConfigError(f"threshold must be a Jaccard index above 0 and at most 1, got {threshold}")
-    listed = [_words(normalize_text(text)) for text in texts]
+    listed = [words_of(normalize_text(text)) for text in texts]
     numbers = [sorted(word for word in words if any(map(str.isdigit, word))) for words in listed]
     sets = _ranked([_runs(words) for words in listed])
     holders: dict[int, list[int]] = {}
@@ -130,7 +130,7 @@ class CopyMeter:
     """
 
     def __init__(self, passage: str) -> None:
-        self._told = f" {' '.join(_words(normalize_text(passage)))} "
+        self._told = f" {' '.join(words_of(normalize_text(passage)))} "
 
     def longest_run(self, query: str) -> int:
         """Count the words of the longest run that stands in query and passage, in order and without a gap.
@@ -138,7 +138,7 @@ class CopyMeter:
         In scripts that write no spaces each character counts as a word, and the count is halved, because most of
         their words have two.
         """
-        asked = _words(normalize_text(query))
+        asked = words_of(normalize_text(query))
         longest = 0
         for start in range(len(asked)):
             # Only a run longer than the longest so far is of interest.
@@ -158,11 +158,7 @@ def trigrams(text: str) -> set[str]:
         >>> sorted(trigrams("Call me Ishmael, he said."))
         ['call me ishmael', 'ishmael he said', 'me ishmael he']
     """
-    return _runs(_words(normalize_text(text)))
-
-
-def _words(text: str) -> list[str]:
-    return [text[start:end] for start, end in word_spans(text)]
+    return _runs(words_of(normalize_text(text)))
 
 
 def _inflected(word: str, other: str) -> bool:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from embertune.data.log_rows import Search
 from embertune.data.texts import normalize_text
-from embertune.data.words import word_spans
+from embertune.data.words import words_of
 
 __all__ = ["group_sessions", "reformulations", "satisfied", "without_duplicates", "without_robots"]
 
@@ -159,7 +159,7 @@ def _common_words(session: Sequence[Search]) -> set[str]:
 def _words(text: str) -> set[str]:
     text = normalize_text(text)
     # One and two letters are mostly of, to, in; in scripts without spaces a character is a word.
-    return {text[a:b] for a, b in word_spans(text) if b - a > 2 or not text[a:b].isascii()}
+    return {word for word in words_of(text) if len(word) > 2 or not word.isascii()}
 
 
 def _soon(before: Search, search: Search, within: float) -> bool:

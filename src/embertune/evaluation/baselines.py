@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from embertune.core.search import Positions
 from embertune.data.document import Document
+from embertune.data.words import Numbers
 from embertune.errors import ConfigError, DataError
 from embertune.evaluation.run import Run
 
@@ -19,6 +20,7 @@ __all__ = ["BM25", "bm25_run", "tokenize"]
 # Scripts written without spaces: kana, Han with its extensions, Hangul.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _WORDS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+_ASCII_WORDS = re.compile("[a-z0-9]+")
 _FIRST_CJK = "\u3040"
 # The 33 of Lucene's EnglishAnalyzer.
 _STOP = (
@@ -40,11 +42,10 @@ def tokenize(text: str) -> list[str]:
         >>> tokenize("Straße in os.path_sep 信息检索")
         ['strasse', 'in', 'os', 'path', 'sep', '信息', '息检', '检索']
     """
-    words: list[str] = _WORDS.findall(text.casefold())
-    if text.isascii():
-        return words
+    if text.isascii():  # most texts, in half the time
+        return _ASCII_WORDS.findall(text.lower())
     tokens: list[str] = []
-    for word in words:
+    for word in _WORDS.findall(text.casefold()):
         if len(word) > 1 and word[0] >= _FIRST_CJK and re.match(f"[{_CJK}]", word):
             tokens += [word[at : at + 2] for at in range(len(word) - 1)]
         else:
@@ -94,7 +95,7 @@ class BM25:
         """
         if k1 < 0 or not 0 <= b <= 1:
             raise ConfigError(f"Found k1={k1}, b={b}. Expected k1 of at least 0 and b between 0 and 1.")
-        vocabulary: dict[str, int] = {}
+        vocabulary = Numbers()
         lengths: list[int] = []
         parts = list(_counted(texts, vocabulary, lengths))
         words, documents, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -107,7 +108,7 @@ class BM25:
         idf = np.log1p((n - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
         slowed = (k1 * (1 - b + b * length / max(length.mean() if n else 1.0, 1e-9))).astype(np.float32)
         weights = idf[words] * counts / (counts + slowed[documents])
-        return cls(vocabulary, offsets, documents, weights.astype(np.float32), n)
+        return cls(dict(vocabulary), offsets, documents, weights.astype(np.float32), n)
 
     def score(self, query: str) -> npt.NDArray[np.float64]:
         """Score every document: (n_documents,). A word that the query repeats counts as often.
@@ -178,13 +179,13 @@ def _best(scores: npt.NDArray[np.float64], depth: int) -> Positions:
 
 
 def _counted(
-    texts: Iterable[str], vocabulary: dict[str, int], lengths: list[int]
+    texts: Iterable[str], vocabulary: Numbers, lengths: list[int]
 ) -> Iterator[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]]:
     """Give (words, documents, counts) of chunks of the corpus; fill the vocabulary and the lengths on the way."""
     chunk: list[int] = []
     first = 0
     for text in texts:
-        numbers = [vocabulary.setdefault(token, len(vocabulary)) for token in tokenize(text)]
+        numbers = list(map(vocabulary.__getitem__, tokenize(text)))
         lengths.append(len(numbers))
         chunk += numbers
         if len(chunk) >= _CHUNK:
