@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.embertune
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check fix test test-databases test-torch test-frameworks test-ui pictures finetune finetune-tensorboard infer benchmarks tables docs clean
+.PHONY: help install demo check fix test test-torch test-integrations test-ui pictures finetune finetune-tensorboard infer benchmarks tables docs clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
@@ -22,17 +22,15 @@ $(STAMP)-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[api,parquet,serve]' --group test --group lint
 	@touch $@ $(STAMP)-base
 
-$(STAMP)-databases: pyproject.toml $(STAMP)-test
-	$(BIN)/python -m pip install --quiet --group databases
-	@touch $@
-
 # constraints-torch.txt names the CPU build for development machines; users get a range.
 $(STAMP)-torch: pyproject.toml constraints-torch.txt $(STAMP)-test
 	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --editable '.[sentence-transformers,model2vec,fastembed,finetune]' --group torch
 	@touch $@
 
-$(STAMP)-frameworks: pyproject.toml $(STAMP)-torch
-	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --group frameworks
+# uv chooses among the versions of 190 packages in seconds, pip in minutes.
+$(STAMP)-integrations: pyproject.toml constraints-torch.txt $(STAMP)-torch
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints-torch.txt --group databases --group frameworks --group integrations
 	@touch $@
 
 $(STAMP)-ui: pyproject.toml $(STAMP)-test
@@ -56,14 +54,11 @@ fix: $(STAMP)-test  ## let ruff mend what it can
 test: $(STAMP)-test  ## every test that needs no torch
 	$(BIN)/python -m pytest
 
-test-databases: $(STAMP)-databases  ## the tests that need vector databases: real ones, in process
-	$(BIN)/python -m pytest tests/integrations
-
 test-torch: $(STAMP)-torch  ## the tests that need torch
 	$(BIN)/python -m pytest -m torch
 
-test-frameworks: $(STAMP)-frameworks  ## the tests that need other projects' frameworks
-	$(BIN)/python -m pytest -m frameworks
+test-integrations: $(STAMP)-integrations  ## the tests that need vector databases, frameworks and clients of others: the real ones
+	$(BIN)/python -m pytest tests/integrations tests/serving "tests/test_docs.py::test_guides_run[docs/guides/frameworks.md]" -m 'not network and not gpu and not browser'
 
 # Where something is wrong with the page every test waits for it; three have said so.
 test-ui: $(STAMP)-ui  ## the tests of the workbench, its page in headless Chromium
