@@ -6,7 +6,7 @@ Needs: mteb torch
 import mteb
 from mteb.abstasks import AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
-from toy import DATA, DOCUMENTS, save_adapter
+from toy import DATA, DOCUMENTS, QUERIES, save_adapter
 
 from embertune.integrations.mteb import EmbertuneModel
 
@@ -21,8 +21,8 @@ class Demo(AbsTaskRetrieval):
 
     def load_data(self, *arguments, **options):
         self.corpus = {"test": {key: {"text": text} for key, text in DOCUMENTS.items()}}
-        self.queries = {"test": dict(DATA.queries)}
-        self.relevant_docs = {"test": {query: dict.fromkeys(DATA.positives(query), 1) for query in DATA.queries}}
+        self.queries = {"test": QUERIES}
+        self.relevant_docs = {"test": {query: dict.fromkeys(DATA.positives(query), 1) for query in QUERIES}}
         self.convert_v1_dataset_format_to_v2(num_proc=None)
         self.data_loaded = True
 

@@ -45,7 +45,7 @@ class CanaryWatch:
     ) -> None:
         self._embed, self._catalogue, self._metrics = embed, catalogue, metrics
         self._policy, self._name = policy, name
-        self.unknown = False
+        self.unknown: set[str] = set()
 
     async def start(self) -> None:
         """Look at all adapters before the first request.
@@ -91,11 +91,11 @@ class CanaryWatch:
         except ApiError as error:
             if error.status in _FOR_GOOD:
                 raise EncoderError(f"{error.message} (status {error.status}; asked for the canaries)") from None
-            self.unknown = True
+            self.unknown.add(served.name)
             fields = {"adapter": served.name, "status": str(error.status), "again_in_seconds": f"{_SOON:g}"}
             _log.warning("canaries_not_checked", extra={"fields": fields})
             return served
-        self.unknown = False
+        self.unknown.discard(served.name)
         drift = canaries.compare(queries, documents)
         self._metrics.cosine.set(drift.cosine, served.name)
         self._tell(served, drift)
