@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from embertune._optional import require
 from embertune.errors import ConfigError, MissingExtraError
 
 __all__ = ["Array", "beside", "get", "is_device", "namespace", "on_device", "put", "resolve_device"]
@@ -58,8 +57,8 @@ def resolve_device(name: str) -> str:
     if name == "cpu":
         return name
     try:
-        torch = require("torch", extra="gpu", purpose=f"device={name!r}")
-        require("array_api_compat", extra="gpu", purpose=f"device={name!r}")
+        torch = _library("torch", name)
+        _library("array_api_compat", name)
     except MissingExtraError:
         if name == "auto":
             return "cpu"
@@ -72,6 +71,13 @@ def resolve_device(name: str) -> str:
             "Type device='cpu' (--device cpu), or device='auto', which takes a GPU where there is one."
         )
     return name
+
+
+def _library(module: str, device: str) -> Any:
+    # adapters are loaded with the package, and without a device nothing of this is needed
+    from embertune._optional import require
+
+    return require(module, extra="gpu", purpose=f"device={device!r}")
 
 
 def _lacking(name: str, torch: Any) -> str:
@@ -121,7 +127,7 @@ def put(array: npt.NDArray[Any]) -> Array:
     device = _current.get()
     if device is None:
         return array
-    wrapped = require("array_api_compat.torch", extra="gpu", purpose=f"device={device!r}")
+    wrapped = _library("array_api_compat.torch", device)
     # torch warns of arrays that cannot be written, such as memory maps, unless it copies them
     return wrapped.asarray(array, device=device, copy=True)
 
@@ -148,7 +154,7 @@ def namespace(array: Array) -> Any:
     """
     if isinstance(array, np.ndarray):
         return np
-    return require("array_api_compat", extra="gpu", purpose="Training on a device").array_namespace(array)
+    return _library("array_api_compat", str(array.device)).array_namespace(array)
 
 
 def beside(array: Array, other: npt.NDArray[Any]) -> Array:
