@@ -27,10 +27,11 @@ $(STAMP)-torch: pyproject.toml constraints-torch.txt $(STAMP)-test
 	$(BIN)/python -m pip install --quiet --constraint constraints-torch.txt --editable '.[sentence-transformers,model2vec,fastembed,finetune]' --group torch
 	@touch $@
 
-# uv chooses among the versions of 190 packages in seconds, pip in minutes.
+# uv chooses among the versions of 190 packages in seconds, pip in minutes; but only pip reads pip.conf, with an index of one's own.
+OTHERS := --quiet --constraint constraints-torch.txt --group databases --group frameworks --group integrations
 $(STAMP)-integrations: pyproject.toml constraints-torch.txt $(STAMP)-torch
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints-torch.txt --group databases --group frameworks --group integrations
+	UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --python $(BIN)/python $(OTHERS) || $(BIN)/python -m pip install $(OTHERS)
 	@touch $@
 
 $(STAMP)-ui: pyproject.toml $(STAMP)-test
