@@ -110,6 +110,15 @@ def test_nothing_is_paid_twice(chat_server, folder, questions, options):
 
 
 @needs_litellm
+def test_a_question_that_stands_there_twice_is_asked_once(chat_server, folder, questions, options):
+    chat_server.delay = 0.2
+    made = embertune.rag_dataset("static", folder, [questions[0], *questions, questions[0]], **options)
+    assert len(made.rows) == 10
+    assert len(chat_server.requests) == 8
+    assert made.rows[0]["messages"] == made.rows[1]["messages"] == made.rows[-1]["messages"]
+
+
+@needs_litellm
 def test_a_budget_ends_it_and_the_same_call_goes_on(chat_server, folder, questions, options):
     part = embertune.rag_dataset("static", folder, questions, budget_tokens=1500, concurrency=1, **options)
     assert 0 < len(part.rows) < 8

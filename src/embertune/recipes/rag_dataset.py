@@ -212,16 +212,21 @@ def _answer(rows: Sequence[_Row], chat: Chat, progress: Progress) -> list[str]:
     """Have the rows without an answer answered, and say what became of it."""
     with open_journal(chat.config.journal) as journal:
         asking = _Asking(chat, journal)
+        # A question that stands there twice is asked once, also while its answer is under way.
+        first: dict[bytes, _Row] = {}
+        twins = [(row, first.setdefault(asking.key(row), row)) for row in rows if not row.answer]
         window = Window[_Row](
             asking.work, concurrency=chat.config.concurrency, ahead=4 * chat.config.concurrency, failed=chat.stop.set
         )
         try:
-            ready = window.in_order(rows, ready=asking.known, full=lambda group: True)
+            ready = window.in_order(first.values(), ready=asking.known, full=lambda group: True)
             for done, _ in enumerate(ready, start=1):
-                progress("answer questions", done, len(rows), str(chat.budget.spent))
+                progress("answer questions", done, len(first), str(chat.budget.spent))
         finally:
             chat.stop.set()
             window.close()
+    for row, twin in twins:
+        row.answer, row.cited, row.by, row.refused = twin.answer, twin.cited, twin.by, twin.refused
     return asking.sentences(rows)
 
 
@@ -235,16 +240,15 @@ class _Asking:
         self._lock = Lock()
 
     def known(self, row: _Row) -> bool:
-        """Take an answer from the file or the journal; whether the row needs no asking."""
-        if row.answer:
-            return True
-        found = self.journal.get([self._key(row)])
+        """Take an answer from the journal; whether the row needs no asking."""
+        found = self.journal.get([self.key(row)])
         for told in found.values():
             self._take(row, told)
             self.replayed += 1
         return bool(found) or self.stopped
 
     def work(self, group: list[_Row]) -> None:
+        """Ask, in a thread of the window."""
         for row in group:
             try:
                 answer = write_answer(row.question.text, row.passages, self.chat)
@@ -255,11 +259,12 @@ class _Asking:
                 self._refuse(row, error)
                 continue
             told = {"answer": answer.text, "cited": list(answer.cited)}
-            self.journal.put([(self._key(row), told)])
+            self.journal.put([(self.key(row), told)])
             self._take(row, told)
             self._unusable = 0
 
     def sentences(self, rows: Sequence[_Row]) -> list[str]:
+        """Tell what was answered, what it took, and what is missing."""
         answered = sum(row.by == self.chat.model for row in rows)
         replay = f"; {self.replayed} from the journal" if self.replayed else ""
         told = [f"{self.chat.model} answered {counted(answered, 'question')} ({self.chat.budget.spent}{replay})."]
@@ -287,7 +292,8 @@ class _Asking:
                     f"{error} That was so for {self._unusable} questions in a row. Try one with another model."
                 ) from None
 
-    def _key(self, row: _Row) -> bytes:
+    def key(self, row: _Row) -> bytes:
+        """Hash everything that an answer depends on."""
         return answer_key(
             {
                 "task": "rag-answer",
