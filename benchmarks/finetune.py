@@ -5,8 +5,9 @@
 MODEL is all-MiniLM-L6-v2 as a folder or by its name. One row per set and split is added to results/finetune.json as
 soon as it is measured, so that an interrupted run goes on with the next; `--again` measures rows anew that are there.
 The defaults of `embertune finetune` are what is measured, and KEY=VALUE are changes of them, kept with the row. Every
-row starts with an empty cache, so its seconds are those of all stages. Where other work shares the cores, `--cpu-time`
-counts seconds of processor time in place of the clock's.
+row starts with an empty cache, so its seconds are those of all stages; with `--cache FOLDER` an interrupted row goes on
+where its training was, and only mining counts for nothing. Where other work shares the cores, `--cpu-time` counts
+seconds of processor time in place of the clock's.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def main():
     parser.add_argument("--sets", nargs="+", default=["finance10k-lyft", "cosqa"])
     parser.add_argument("--splits", nargs="+", default=["given", "by-document"])
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--cache", type=Path)
     parser.add_argument("--cpu-time", action="store_true")
     arguments = parser.parse_intermixed_args()
     if arguments.cpu_time:
@@ -56,8 +58,8 @@ def main():
 def measure(name, split, arguments):
     with tempfile.TemporaryDirectory() as folder:
         fixed = [
-            f"data={DATA / name}", f"model_name={arguments.model}", f"split={split}", f"cache_dir={folder}",
-            f"price_per_hour={PRICE}", "tracking=none",
+            f"data={DATA / name}", f"model_name={arguments.model}", f"split={split}",
+            f"cache_dir={arguments.cache or folder}", f"price_per_hour={PRICE}", "tracking=none",
         ]  # fmt: skip
         result = finetune(config=read_config(None, [*fixed, *arguments.changes]), progress=show, save=False)
     record = result.record

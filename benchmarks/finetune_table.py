@@ -19,8 +19,8 @@ def lines(rows, parity):
         "## Fine-tuning a whole model",
         "",
         "`python benchmarks/finetune.py MODEL`: a whole model fine-tuned beside the adapter on the same data, one "
-        "seed. Seconds are what has to be spent once base vectors are there: mining, labels and training, or the choice and "
-        "fit of an adapter; dollars are those seconds at 0.10 an hour.",
+        "seed. Seconds are what has to be spent once base vectors are there: mining, labels and training, or "
+        "choice and fit of an adapter; dollars are those seconds at 0.10 an hour.",
         "",
     ]
     for row in rows:

@@ -5,15 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from embertune.core.vectors import normalize
+from embertune.data.dataset import Dataset
 from embertune.errors import ConfigError, EncoderError, TrainingError
 from embertune.training.finetune.config import EvaluationConfig, FinetuneConfig, LossConfig, MiningSettings
 from embertune.training.finetune.judge import DevJudge
+from embertune.training.finetune.parts import WEIGHTS, seconds_of
 from embertune.training.finetune.rows import make_rows
 from embertune.training.finetune.trainer import last_checkpoint, train
 
@@ -72,6 +75,7 @@ def teacher_of(data):
         ("mnrl", {"negatives": 2}),
         ("mnrl", {"dims": (16, 8)}),
         ("mnrl", {"gradient_checkpointing": True, "gradient_accumulation_steps": 2, "num_epochs": 20}),
+        ("mnrl", {"precision": "bf16"}),
         ("mnrl", {"query_only": True}),
         ("mnrl", {"lora": 8, "learning_rate": 1e-2, "num_epochs": 15}),
         ("mnrl", {"lora": 8, "query_only": True, "learning_rate": 1e-2, "num_epochs": 15}),
@@ -228,7 +232,8 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_model, tmp_path):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    reached = int(last_checkpoint(tmp_path / "killed").name.rpartition("-")[2])
+    checkpoint = last_checkpoint(tmp_path / "killed")
+    reached, spent = int(checkpoint.name.rpartition("-")[2]), seconds_of(checkpoint / WEIGHTS)
 
     import torch
 
@@ -243,6 +248,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_model, tmp_path):
     assert steps[0] == reached
     assert steps[1] == reached + 1 or reached == 45
     assert resumed.curve == whole.curve
+    assert resumed.seconds > spent > 0
     assert (resumed.step, resumed.steps) == (whole.step, 45)
     mine, theirs = resumed.model.state_dict(), whole.model.state_dict()
     assert [name for name in theirs if not torch.equal(mine[name], theirs[name])] == []
@@ -341,6 +347,44 @@ def test_impossible_models_are_explained(tiny_model, tmp_path):
     config = settings(tiny_model, dims=(64, 16))
     with pytest.raises(ConfigError, match=re.escape("matryoshka_dims has 64; the model's embeddings have 32 dimensio")):
         make_loss(load_model(config), config)
+
+
+def test_halves_that_only_a_gpu_adds_up_are_refused_without_one(tiny_model, animals, tmp_path):
+    import torch
+
+    if torch.accelerator.is_available():
+        pytest.skip("there is a GPU")
+    config = settings(tiny_model, precision="fp16")
+    message = "precision is fp16, which needs a GPU, and there is none. Type: precision=fp32"
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        train(make_rows(animals, {}, config), judge_of(animals), config, tmp_path)
+
+
+def test_a_tracker_follows_the_training_by_its_name(tiny_model, animals, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = settings(tiny_model, num_epochs=1, tracking=("tensorboard",))
+    trained = train(make_rows(animals, {}, config), judge_of(animals), config, tmp_path)
+    (file,) = tmp_path.rglob("events.out.tfevents.*")
+    events = EventAccumulator(str(file)).Reload()
+    told = {event.step: event.value for event in events.Scalars("train/loss")}
+    losses = {entry["step"]: entry["loss"] for entry in trained.curve if "loss" in entry}
+    assert told == pytest.approx(losses, rel=1e-5)
+    assert "eval/dev_ndcg@10" in events.Tags()["scalars"]
+
+
+def test_texts_too_few_for_a_batch_are_no_training(tiny_model, tmp_path, monkeypatch):
+    """What happens in several processes, which pass a rest over: in one it is a batch."""
+    from embertune.training.finetune import parts
+
+    config = settings(tiny_model, batch_size=8, evaluation=EvaluationConfig(eval_steps=1))
+    data = Dataset.from_pairs([(f"where is the cat {n}", f"river {n % 4}") for n in range(16)])
+    plain = parts._arguments
+    monkeypatch.setattr(parts, "_arguments", lambda *given: replace(plain(*given), dataloader_drop_last=True))
+    message = "No batch of 8 rows could be put together in which no text occurs twice, so nothing was trained. "
+    with pytest.raises(TrainingError, match=re.escape(message + "Type: batch_size=4")):
+        train(make_rows(data, {}, config), judge_of(data), config, tmp_path)
 
 
 def test_prompts_and_length_are_those_of_the_model_that_is_saved(tiny_model, animals, tmp_path):

@@ -1,6 +1,6 @@
 """Trainings in one process or several, for the tests: python together.py MODEL FOLDER ROWS_A_PROCESS CASE ....
 
-FOLDER/RANK.json gets, by case, the losses of all steps, the metrics of dev, and the sum of the weights that came out.
+FOLDER/RANK.json gets, by case, the losses of all steps, the metrics of dev, and sums of the weights that came out.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from embertune.data.dataset import Dataset
+from embertune.training.finetune import processes
 from embertune.training.finetune.config import EvaluationConfig, FinetuneConfig, LossConfig, MiningSettings
 from embertune.training.finetune.judge import DevJudge
 from embertune.training.finetune.rows import make_rows
@@ -78,4 +79,9 @@ if __name__ == "__main__":
     model, place, batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     found = {case: told(run(model, case, place / case, batch)) for case in sys.argv[4:]}
     found["resumed"] = told(interrupted(model, place / "resumed", batch))
+    found["asked"] = processes.from_main(os.getpid)
+    try:
+        processes.from_main(lambda: 1 / 0)
+    except (ZeroDivisionError, SystemExit) as error:
+        found["failed"] = type(error).__name__
     (place / f"{os.environ.get('RANK', '0')}.json").write_text(json.dumps(found), encoding="utf-8")

@@ -22,7 +22,7 @@ from embertune.training.finetune.judge import DevJudge
 from embertune.training.finetune.models import frozen_modules, trainable
 from embertune.training.finetune.rows import TrainingRows
 
-__all__ = ["BEST", "WEIGHTS", "Parts", "make_parts", "put_weights"]
+__all__ = ["BEST", "WEIGHTS", "Parts", "make_parts", "put_weights", "seconds_of"]
 
 BEST = "best.safetensors"
 WEIGHTS = "trained.safetensors"
@@ -85,12 +85,19 @@ def put_weights(model: Any, path: Path) -> int:
     return step
 
 
-def _write_weights(model: Any, path: Path, step: int) -> None:
+def seconds_of(path: Path) -> float:
+    """Give how long the training had taken when weights were written."""
+    safetensors = require("safetensors", extra="finetune", purpose=_PURPOSE)
+    with safetensors.safe_open(path, framework="np") as file:
+        return float(file.metadata().get("seconds", 0.0))
+
+
+def _write_weights(model: Any, path: Path, step: int, *, seconds: float = 0.0) -> None:
     """Write the trained weights; what stood there before stays until they lie complete beside it."""
     torch_format = require("safetensors.torch", extra="finetune", purpose=_PURPOSE)
     tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in trainable(model).items()}
     beside = path.with_name(f".{path.name}")
-    torch_format.save_file(tensors, beside, metadata={"step": str(step)})
+    torch_format.save_file(tensors, beside, metadata={"step": str(step), "seconds": str(seconds)})
     os.replace(beside, path)
 
 
@@ -175,6 +182,8 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
     class Trainer(_together(library.SentenceTransformerTrainer)):  # type: ignore[misc]
         """sentence-transformers' trainer with checkpoints of trained weights alone, and a look at every loss."""
 
+        began, seconds_before = time.perf_counter(), 0.0
+
         def add_model_card_callback(self, *arguments: Any, **keywords: Any) -> None:
             """The card is Embertune's own; sentence-transformers' would read all rows for examples."""
 
@@ -204,7 +213,8 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
             target = Path(output_dir or self.args.output_dir)
             target.mkdir(parents=True, exist_ok=True)
             if processes.is_main():  # the trainer calls it in all of them
-                _write_weights(self.model, target / WEIGHTS, self.state.global_step)
+                seconds = self.seconds_before + time.perf_counter() - self.began
+                _write_weights(self.model, target / WEIGHTS, self.state.global_step, seconds=seconds)
 
         def _load_from_checkpoint(self, checkpoint_path: str) -> None:
             put_weights(self.model, Path(checkpoint_path) / WEIGHTS)

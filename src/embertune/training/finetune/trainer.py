@@ -19,7 +19,7 @@ from embertune.training.finetune.faults import is_out_of_memory
 from embertune.training.finetune.judge import DevJudge
 from embertune.training.finetune.losses import make_loss
 from embertune.training.finetune.models import load_model, merge_lora
-from embertune.training.finetune.parts import BEST, WEIGHTS, make_parts, put_weights
+from embertune.training.finetune.parts import BEST, WEIGHTS, make_parts, put_weights, seconds_of
 from embertune.training.finetune.randomness import own_randomness
 from embertune.training.finetune.rows import TrainingRows
 
@@ -35,7 +35,7 @@ class Trained:
         curve: What was measured: "step", "epoch", and "loss", or metrics of dev by name.
         step: Whose weights the model has.
         steps: How many were made.
-        seconds: Wall-clock time of this process; what was done before an interruption is not in it.
+        seconds: Wall-clock time; of a training that was interrupted, until its last checkpoint and from there.
         notes: What happened on the way, in sentences.
     """
 
@@ -125,7 +125,7 @@ def train(
     with own_randomness(config.seed):
         while True:
             try:
-                model, state = _attempt(rows, judge, config, folder, memory, progress)
+                model, state, before = _attempt(rows, judge, config, folder, memory, progress)
                 break
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -144,7 +144,7 @@ def train(
             _free()
         step = _finish(model, state, config, folder)
     curve = tuple(_entry(entry) for entry in state.log_history if _entry(entry).keys() - {"step", "epoch"})
-    return Trained(model, curve, step, state.global_step, time.perf_counter() - started, tuple(notes))
+    return Trained(model, curve, step, state.global_step, before + time.perf_counter() - started, tuple(notes))
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -172,8 +172,8 @@ def _needed() -> list[str]:
 
 def _attempt(
     rows: TrainingRows, judge: DevJudge, config: FinetuneConfig, folder: Path, memory: Memory, progress: Progress
-) -> tuple[Any, Any]:
-    """Load the model and train it to the end, with so many rows in memory."""
+) -> tuple[Any, Any, float]:
+    """Load the model and train it to the end, with so many rows in memory; give also the seconds spent before."""
     model = load_model(config)
     loss = make_loss(model, config, mini_batch_size=memory.mini_batch_size)
     parts = make_parts(config, judge, rows, folder, progress)
@@ -194,6 +194,7 @@ def _attempt(
         trainer.remove_callback(each)
     checkpoint = processes.from_main(lambda: last_checkpoint(folder))
     if checkpoint is not None:
+        trainer.seconds_before = seconds_of(checkpoint / WEIGHTS)
         progress("train", int(checkpoint.name.rpartition("-")[2]), None, "goes on where it was interrupted")
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if trainer.state.global_step == 0:
@@ -201,7 +202,7 @@ def _attempt(
             f"No batch of {memory.batch_size * processes.count()} rows could be put together in which no text occurs "
             f"twice, so nothing was trained. Type: batch_size={max(1, memory.batch_size // 2)}"
         )
-    return model, trainer.state
+    return model, trainer.state, trainer.seconds_before
 
 
 def _finish(model: Any, state: Any, config: FinetuneConfig, folder: Path) -> int:
