@@ -182,8 +182,7 @@ def export_model(
     from embertune.integrations.onnx_model import write_onnx_model
 
     folder, parity = write_onnx_model(model, out, quantized=quantized, progress=progress)
-    files = sorted(str(path) for path in folder.rglob("*") if path.is_file())
-    return Exported(to, "both", tuple(files), True, parity=tuple(map(str, parity)))
+    return Exported(to, "both", (str(folder),), True, parity=tuple(map(str, parity)))
 
 
 def _writer(module: str, function: str) -> Callable[..., Any]:
