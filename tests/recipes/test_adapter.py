@@ -108,3 +108,20 @@ def test_a_weightgain_script_runs_with_its_import_changed(chat_server, monkeypat
     assert adapter.show_report().is_file()
     chunks = [document.text for document in dataset.corpus.values()]
     assert len(Dataset.from_chunks(chunks, llm="openai/gpt-4o-mini", n_queries_per_chunk=1).queries) == 25
+
+
+def test_new_labels_are_learned_behind_it_and_old_queries_judge(twisted):
+    words = [f"{a}{b}" for a in ("lampo", "pordo") for b in range(30)]
+    more = embertune.Dataset.from_pairs([(f"{word[::-1]} gib", f"answer about {word}") for word in words])
+    adapter = embertune.Adapter("hashing").fit(twisted)
+    found = adapter.update(more, old_data=twisted)
+    assert found.code in ("update", "no-gain", "loses-old-gains")
+    assert found.record["old"]["queries"] == len(adapter.result.record["queries"])
+    wanted = embertune.update(adapter.result.adapter, more, "hashing", old_data=twisted)
+    vectors = adapter.encoder.encode_query(list(more.queries.values()))
+    assert found.adapter.transform(vectors).tobytes() == wanted.adapter.transform(vectors).tobytes()
+
+
+def test_an_update_needs_something_to_go_on_from(twisted):
+    with pytest.raises(NotFittedError, match=re.escape("Type: adapter.fit(dataset)")):
+        embertune.Adapter("hashing").update(twisted)

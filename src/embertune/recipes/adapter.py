@@ -21,6 +21,7 @@ from embertune.errors import ConfigError, NotFittedError
 from embertune.evaluation.verdict import Verdict
 from embertune.recipes.result import Result
 from embertune.recipes.tune import tune
+from embertune.recipes.update import Update, update
 from embertune.training.config import TuneConfig
 
 __all__ = ["Adapter"]
@@ -115,6 +116,25 @@ class Adapter:
         adapter = self._family(steps, seed)
         self.result_ = tune(dataset, self.encoder, adapter=adapter, effort=effort, seed=seed, progress=progress)
         return self
+
+    def update(self, dataset: Any, *, old_data: Any = None, seed: int = 0, progress: Progress = silent) -> Update:
+        """Go on from here with new labels, and refuse what loses what was gained; see `embertune.update`.
+
+        What comes back maps queries and documents each by its side, as stored vectors stay:
+        ``.adapter.transform(embeddings, "query")``. This adapter is not changed.
+
+        Args:
+            dataset: New labels.
+            old_data: What this adapter was fitted on, whose test queries then judge as well.
+            seed: Of everything random.
+            progress: Told how far each stage is.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            DataError: The data cannot be used.
+            EncoderError: Embedding failed.
+        """
+        return update(self.result.adapter, dataset, self.encoder, old_data=old_data, seed=seed, progress=progress)
 
     @property
     def result(self) -> Result:
