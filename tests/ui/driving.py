@@ -51,7 +51,7 @@ def serve(folder, *, port=None, largest_file=None, **environment):
             preexec_fn=limit if largest_file else None,
         )  # fmt: skip
     bench = SimpleNamespace(address=f"http://127.0.0.1:{port}/", process=process, folder=folder, log=log)
-    until(lambda: answers(bench), 120)
+    until(lambda: answers(bench))
     return bench
 
 

@@ -61,8 +61,10 @@ def serve(
     """
     _check_port(host, port)
     app = create_app(folder)
+    # Without Gradio's question whether the page answers within three seconds: where other work holds the cores, or a
+    # proxy is set, it does not, and then nothing would be served.
     app.launch(
-        server_name=host, server_port=port, auth=_checker(auth), max_file_size="200mb", share=False,
+        _frontend=False, server_name=host, server_port=port, auth=_checker(auth), max_file_size="200mb", share=False,
         show_error=True, quiet=True, ssr_mode=False, mcp_server=False, enable_monitoring=False, **look(),
     )  # fmt: skip
 

@@ -86,9 +86,7 @@ def _build_loader(gr: Any, bench: Bench) -> None:
         with gr.Column(scale=1):
             gr.Markdown("No data at hand? The demo is the documentation of this machine's Python, with questions.")
             demo = gr.Button("Load the demo", elem_id="data-demo")
-            gr.Markdown(
-                "Thumbs of the tab Ask are labels, too, for the documents of the data set chosen above."
-            )
+            gr.Markdown("Thumbs of the tab Ask are labels, too, for the documents of the data set chosen above.")
             thumbs = gr.Button("Load the thumbs", elem_id="data-thumbs")
 
     def keep(files: list[str] | None, name: str, columns: str, count: int) -> tuple[Any, ...]:
