@@ -179,3 +179,29 @@ def test_real_weights_come_near_in_8_bits_and_are_the_same_in_32(exported, tmp_p
     assert rounded["same_neighbours"] > 0.75
     sizes = [(tmp_path / "minilm" / name).stat().st_size for name in ("model.onnx", "model-int8.onnx")]
     assert sizes[1] < 0.3 * sizes[0]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("architecture", "pooling"), [("XLMRoberta", "mean"), ("ModernBert", "cls")])
+def test_other_architectures_and_a_layer_behind_the_pooling(exported, tiny_model, tmp_path, architecture, pooling):
+    import transformers
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    tokenizer = SentenceTransformer(str(tiny_model), device="cpu").tokenizer
+    config = getattr(transformers, f"{architecture}Config")(
+        vocab_size=len(tokenizer), max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=2, eos_token_id=3, cls_token_id=2, sep_token_id=3, **shape,
+    )  # fmt: skip
+    transformers.set_seed(0)
+    getattr(transformers, f"{architecture}Model")(config).save_pretrained(tmp_path / "bare")
+    tokenizer.save_pretrained(tmp_path / "bare")
+    modules = [Transformer(str(tmp_path / "bare")), Pooling(32, pooling_mode=pooling), Dense(32, 16), Normalize()]
+    SentenceTransformer(modules=modules, device="cpu").save_pretrained(str(tmp_path / "model"))
+    embertune.export_model(tmp_path / "model", "onnx", tmp_path / "out", quantized=True)
+    wanted = SentenceTransformer(str(tmp_path / "model"), device="cpu").encode(TEXTS)
+    assert wanted.shape[1] == 16
+    code = code_of(tmp_path / "out")
+    assert np.abs(encode_alone(tmp_path / "out", code.replace("model-int8", "model"), TEXTS) - wanted).max() < 1e-5
+    assert np.einsum("ij,ij->i", encode_alone(tmp_path / "out", code, TEXTS), wanted).min() > 0.98

@@ -157,10 +157,11 @@ def quantize(source: Path, target: Path) -> None:
         target: The file to write.
     """
     library = require("onnxruntime.quantization", extra=EXTRA, purpose=_PURPOSE)
+    model = require("onnx", extra=EXTRA, purpose=_PURPOSE).load(str(source))
+    # Weights that the exporter has transposed keep their old shapes there, at which the quantiser stumbles.
+    del model.graph.value_info[:]
     with _quiet():
-        library.quantize_dynamic(
-            str(source), str(target), weight_type=library.QuantType.QInt8, per_channel=True, reduce_range=False
-        )
+        library.quantize_dynamic(model, str(target), weight_type=library.QuantType.QInt8, per_channel=True)
 
 
 def open_graph(path: Path, tokenizer: Any) -> Callable[[Sequence[str]], Vectors]:
