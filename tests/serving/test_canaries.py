@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 
+from embertune.encoders.spec import EncoderSpec
 from embertune.errors import ArtifactError, EncoderError
 
 
@@ -135,3 +137,28 @@ def wait_until(true, seconds=10):
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_one_adapter_that_was_looked_at_does_not_hide_another_that_was_not(adapter, tmp_path):
+    from embertune.serving.canaries import CanaryWatch
+    from embertune.serving.catalogue import Catalogue, load_served
+    from embertune.serving.metrics import Metrics
+    from embertune.serving.problems import ApiError
+
+    failing, canaries = [True], adapter.canaries
+
+    async def embed(texts, side):
+        if failing:
+            failing.clear()
+            raise ApiError(503, "not now")
+        return canaries.query_vectors if side == "query" else canaries.document_vectors
+
+    spec = EncoderSpec("openai", "fake", dimension=adapter.dimension)
+    served = {name: load_served(name, tmp_path / "faq", spec) for name in ("faq", "law")}
+    watch = CanaryWatch(
+        embed, Catalogue(served, ("fake",), same_sides=False), Metrics(), policy="refuse", name="openai/fake"
+    )
+    asyncio.run(watch.start())
+    assert watch.unknown == {"faq"}
+    asyncio.run(watch.start())
+    assert not watch.unknown
