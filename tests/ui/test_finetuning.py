@@ -81,9 +81,7 @@ def test_it_is_offered_only_where_its_extra_is_installed(monkeypatch):
 
 def test_a_run_of_the_command_line_is_loaded_with_its_settings():
     plain = json.loads(json.dumps(dataclasses.asdict(FinetuneConfig(num_epochs=2, split="by-query"))))
-    record = {
-        "adapter": {"type": "fine-tuned"}, "encoder": {}, "seed": 4, "primary": "ndcg@10", "training": {"config": plain},
-    }  # fmt: skip
+    record = {"adapter": {"type": "fine-tuned"}, "encoder": {}, "seed": 4, "training": {"config": plain}}
     found = tuning.of_record(record)
     assert (found["adapter"], found["seed"], found["split"]) == (WHOLE, 4, "by-query")
     assert found["tuning"] == {"num_epochs": "2"} == changed(plain)
