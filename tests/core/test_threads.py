@@ -63,10 +63,14 @@ def test_an_error_of_a_part_is_raised_and_numpys_settings_hold_there():
         list(spread(lambda part: 1 / np.float32(part), [1, 2, 0, 3]))
 
 
+def test_parts_may_spread_work_of_their_own():
+    with threadpool_limits(2, user_api="blas"), threads_for(LARGE):
+        found = list(spread(lambda part: list(spread(abs, [-part, part])), range(8)))
+    assert found == [[part, part] for part in range(8)]
+
+
 def test_threads_come_back_after_an_error():
-    before = threads()
-    try:
-        with threads_for(1):
-            raise ValueError
-    except ValueError:
-        assert threads() == before
+    with threadpool_limits(2, user_api="blas"):
+        with pytest.raises(ValueError, match="lost"), threads_for(1):
+            raise ValueError("lost")
+        assert threads() == {2}

@@ -55,6 +55,7 @@ def spread(work: Callable[[Part], Found], parts: Iterable[Part]) -> Iterator[Fou
     """Do independent work, in the threads of `threads_for` where there are some, and give what comes of it in order.
 
     At most two parts per thread are under way or waiting to be taken, so that memory does not grow with their number.
+    What a part spreads itself is done one after another in its thread.
 
     Args:
         work: Called with one part; it may only write where no other part does.
@@ -75,9 +76,15 @@ def spread(work: Callable[[Part], Found], parts: Iterable[Part]) -> Iterator[Fou
             if len(under_way) == 2 * count:
                 yield under_way.popleft().result()
             # A context of its own, so that numpy's errstate holds there, too.
-            under_way.append(executor.submit(copy_context().run, work, part))
+            under_way.append(executor.submit(copy_context().run, _alone, work, part))
         while under_way:
             yield under_way.popleft().result()
     finally:
         for each in under_way:
             each.cancel()
+
+
+def _alone(work: Callable[[Part], Found], part: Part) -> Found:
+    """Do a part: one that waited for parts of its own would wait for the very threads that such parts hold."""
+    _threads.set(None)
+    return work(part)
