@@ -69,3 +69,14 @@ def test_an_adapter_stands_behind_its_encoder(tmp_path, capsys):
 def test_what_cannot_be_compared(arguments, said):
     with pytest.raises(ConfigError, match=re.escape(said)):
         root.main(["infer", "--model", "static", *arguments], standalone_mode=False)
+
+
+def test_a_text_is_no_list_of_letters():
+    for given in ({"texts": "ab"}, {"queries": "ab", "documents": ["c"]}, {"queries": ["ab"], "documents": "cd"}):
+        with pytest.raises(ConfigError, match=r'a list of texts is expected\. Type: \["text"\]$'):
+            embertune.infer("hashing", **given)
+
+
+def test_options_are_for_an_encoder_that_is_named():
+    with pytest.raises(ConfigError, match="query_prompt cannot be set on an encoder that exists already"):
+        embertune.infer(embertune.load_encoder("hashing"), TEXTS, query_prompt="q: ")

@@ -11,6 +11,7 @@ from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.texts import shortened
 from embertune.encoders.base import Encoder
 from embertune.encoders.load_adapted import open_encoder
+from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError
 
 __all__ = ["Similarities", "infer"]
@@ -82,7 +83,7 @@ def infer(
         options: Of the encoder, such as `query_prompt`.
 
     Raises:
-        ConfigError: There is nothing to compare, or both texts and sides were given.
+        ConfigError: There is nothing to compare, both texts and sides were given, or a text in place of a list.
         EncoderError: The encoder cannot be found, or failed.
 
     Example:
@@ -91,6 +92,8 @@ def infer(
          0.943  How old it is
          0.485  It is red.
     """
+    if any(isinstance(given, str) for given in (texts, queries, documents)):
+        raise ConfigError('A text stands where a list of texts is expected. Type: ["text"]')
     if texts and (queries or documents):
         raise ConfigError("Texts are compared with one another, queries with documents. Give the one or the other.")
     if len(texts) < 2 and not (queries and documents):
@@ -98,7 +101,7 @@ def infer(
             f"There is nothing to compare: {len(texts)} texts, {len(queries)} queries, {len(documents)} documents. "
             'Expected two texts or more ("text" "text"), or --query "text" --document "text".'
         )
-    encoder = open_encoder(model, **options) if isinstance(model, str | Path) else model
+    encoder = open_encoder(model, **options) if isinstance(model, str | Path) else load_encoder(model, **options)
     left = _unit(encoder.encode_query(list(texts or queries)))
     right = left if texts else _unit(encoder.encode_document(list(documents)))
     sides = tuple(texts or queries), tuple(texts or documents)
