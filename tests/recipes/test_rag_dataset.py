@@ -17,7 +17,7 @@ import embertune
 from embertune.cli import root
 from embertune.data.document import Document
 from embertune.data.questions import Question
-from embertune.errors import ConfigError, LLMError
+from embertune.errors import ConfigError, DataError, LLMError
 from embertune.recipes.rag_dataset import INSTRUCTION
 
 KEY = "sk-proj-this-is-the-secret-key-0123456789"
@@ -182,6 +182,12 @@ def test_what_does_not_go_together(folder, questions, tmp_path):
             ],
             standalone_mode=False,
         )
+
+
+@pytest.mark.parametrize(("asked", "counts"), [([], "0 of 0"), (["how old is it", " "], "1 of 2")])
+def test_nobody_is_paid_for_a_question_that_is_empty(folder, asked, counts):
+    with pytest.raises(DataError, match=rf"^{counts} questions are empty\. Expected one text or more"):
+        embertune.rag_dataset("static", folder, asked)
 
 
 @pytest.mark.torch

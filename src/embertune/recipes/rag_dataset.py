@@ -24,7 +24,7 @@ from embertune.data.synthesis.window import Window
 from embertune.data.texts import counted
 from embertune.encoders.base import Encoder, TextEncoder
 from embertune.encoders.load_adapted import open_encoder
-from embertune.errors import ConfigError, LLMError
+from embertune.errors import ConfigError, DataError, LLMError
 from embertune.recipes.ask import SYSTEM, Passage, numbered_passages, write_answer
 from embertune.recipes.synthesize import read_chunks
 
@@ -105,7 +105,7 @@ def rag_dataset(  # noqa: PLR0913 - who retrieves, what from, how it is cut, who
 
     Raises:
         ConfigError: A setting is impossible, or options were given without a language model.
-        DataError: There is no text, or no question.
+        DataError: There is no text, or no question, or an empty one among texts.
         EncoderError: The encoder cannot be found, or failed.
         LLMError: The language model failed for good. What was answered is in the journal.
         MissingExtraError: A package that something needs is not installed.
@@ -179,9 +179,15 @@ class _Row:
 def _questions(given: str | Path | Sequence[str | Question]) -> list[Question]:
     if isinstance(given, str | Path):
         return read_questions(given)
-    return [
+    asked = [
         each if isinstance(each, Question) else Question(f"q{number}", each) for number, each in enumerate(given, 1)
     ]
+    if not asked or not all(str(each.text).strip() for each in asked):
+        empty = sum(not str(each.text).strip() for each in asked)
+        raise DataError(
+            f"{empty} of {len(asked)} questions are empty. Expected one text or more, and none without words."
+        )
+    return asked
 
 
 def _retrieve(
