@@ -16,6 +16,7 @@ from embertune.cli import root
 from embertune.errors import ArtifactError, ConfigError, StorageError
 from embertune.integrations.hub import pull, push
 from embertune.recipes.finetune_result import FinetuneResult
+from embertune.recipes.hub import names_texts
 
 pytestmark = [
     pytest.mark.frameworks,
@@ -201,6 +202,22 @@ def test_a_model_goes_without_texts(hub, model_folder, capsys):
     told = push(model_folder, "me/m", with_texts=True, public=True)
     assert told.left_out == ()
     assert ".cache/huggingface/x.json" not in told.files
+
+
+@pytest.mark.parametrize(
+    ("record", "stays"),
+    [
+        ('{"queries": [{"id": "q1"}, {"id": "FAQ-2"}]}', False),
+        ("{}", False),
+        ('{"queries": [{"id": "什么时候开门"}]}', True),
+        ('{"queries": ["how do I pay"]}', True),
+        ("[]", True),
+        ("{bro", True),
+    ],
+)
+def test_a_record_that_may_hold_texts_stays(tmp_path, record, stays):
+    (tmp_path / "record.json").write_text(record, encoding="utf-8")
+    assert names_texts(tmp_path / "record.json") is stays
 
 
 def test_a_model_needs_a_key_and_a_model(hub, model_folder, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from typing import Any
 from embertune._optional import require
 from embertune.core.paths import as_path
 from embertune.core.secrets import scrub
+from embertune.data.words import words_of
 from embertune.errors import ArtifactError, ConfigError, StorageError
 
 __all__ = ["Transfer", "check_key", "is_model", "names_texts", "open_hub", "push_model", "upload"]
@@ -116,9 +117,12 @@ def _may_hold_texts(path: Path, name: str) -> bool:
 
 
 def names_texts(record: Path) -> bool:
-    """Whether the ids of a record look like texts."""
-    queries = json.loads(record.read_text(encoding="utf-8")).get("queries") or []
-    return any(" " in str(query.get("id", "")) for query in queries)
+    """Whether the ids of a record look like texts, of more than one word; one that cannot be read may hold anything."""
+    try:
+        told = json.loads(record.read_text(encoding="utf-8"))
+        return any(len(words_of(str(query["id"]))) > 1 for query in told.get("queries") or [])
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return True
 
 
 def upload(
