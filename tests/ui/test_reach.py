@@ -12,14 +12,15 @@ from embertune.ui.workspace import Workspace
 pytestmark = pytest.mark.browser
 
 _MANY = 100_000
+_EVIL = "<img src=x onerror=\"document.title='harmed'\"><script>document.title='harmed'</script>"
 
 
 def animals(*kinds):
-    """Questions that a small encoder finds hard, and an adapter learns."""
+    """Questions that a small encoder finds hard, and an adapter learns; texts that would do harm as markup."""
     homes = ("basket", "kennel", "burrow", "hollow tree")
     return Dataset.from_pairs(
         [
-            (f"where does {kind} {number} sleep?", f"{home} {number} belongs to {kind} {number}")
+            (f"where does {kind} {number} sleep? {_EVIL}", f"{home} {number} belongs to {kind} {number} {_EVIL}")
             for kind, home in zip(kinds, homes, strict=False)
             for number in range(35)
         ]
@@ -188,5 +189,8 @@ def test_the_whole_path_without_a_mouse(drive, chromium, serve, tmp_path_factory
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert download.value.suggested_filename == "runs.csv"
+    # Every text of these data would have done it.
+    assert page.title() == "Embertune"
+    assert page.locator("img[src=x]").count() == 0
     assert page.problems == []
     page.context.close()
