@@ -178,6 +178,26 @@ def test_memory_that_runs_out_in_one_of_several_stops_all_with_what_to_type(tmp_
         train([None] * 16, None, config, tmp_path)
 
 
+@pytest.mark.torch
+def test_seconds_before_memory_ran_out_are_counted_once(tmp_path, monkeypatch):
+    tried = []
+
+    def attempt(*arguments):
+        tried.append(arguments)
+        if len(tried) == 1:
+            raise MemoryError
+        return None, SimpleNamespace(log_history=[], global_step=1)
+
+    monkeypatch.setattr(trainer, "_attempt", attempt)
+    monkeypatch.setattr(trainer, "_finish", lambda *arguments: 1)
+    # The first attempt has left a checkpoint, whose seconds are also on this process's clock.
+    monkeypatch.setattr(trainer, "last_checkpoint", lambda folder: folder if tried else None)
+    monkeypatch.setattr(trainer, "seconds_of", lambda path: 1000.0)
+    trained = train([None] * 16, None, FinetuneConfig(batch_size=8), tmp_path)
+    assert len(tried) == 2
+    assert trained.seconds < 500
+
+
 def test_a_checkpoint_needs_the_random_state_of_every_process(tmp_path, monkeypatch):
     for step, ranks in ((5, (0, 1)), (10, (0,))):
         folder = tmp_path / f"checkpoint-{step}"

@@ -112,7 +112,7 @@ def train(
         EncoderError: The model cannot be loaded.
         TrainingError: The loss is no number, or memory is too small for one row.
     """
-    started, notes = time.perf_counter(), []
+    started, before, notes = time.perf_counter(), _seconds_before(folder), []
     if processes.count() > 1 and len(rows) < config.batch_size * processes.count():
         raise ConfigError(
             f"{len(rows)} rows are no whole batch of {processes.count()} processes with {config.batch_size} each. "
@@ -125,7 +125,7 @@ def train(
     with own_randomness(config.seed):
         while True:
             try:
-                model, state, before = _attempt(rows, judge, config, folder, memory, progress)
+                model, state = _attempt(rows, judge, config, folder, memory, progress)
                 break
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -163,6 +163,12 @@ def last_checkpoint(folder: Path) -> Path | None:
     return None
 
 
+def _seconds_before(folder: Path) -> float:
+    """Give what earlier processes took; asked at first, as checkpoints of this one hold seconds that it counts, too."""
+    checkpoint = last_checkpoint(folder)
+    return 0.0 if checkpoint is None else seconds_of(checkpoint / WEIGHTS)
+
+
 def _needed() -> list[str]:
     """Name the files of a checkpoint that may be missing when its state is there: every process writes one."""
     if processes.count() == 1:
@@ -172,8 +178,8 @@ def _needed() -> list[str]:
 
 def _attempt(
     rows: TrainingRows, judge: DevJudge, config: FinetuneConfig, folder: Path, memory: Memory, progress: Progress
-) -> tuple[Any, Any, float]:
-    """Load the model and train it to the end, with so many rows in memory; give also the seconds spent before."""
+) -> tuple[Any, Any]:
+    """Load the model and train it to the end, with so many rows in memory; give also the trainer's state."""
     model = load_model(config)
     loss = make_loss(model, config, mini_batch_size=memory.mini_batch_size)
     parts = make_parts(config, judge, rows, folder, progress)
@@ -202,7 +208,7 @@ def _attempt(
             f"No batch of {memory.batch_size * processes.count()} rows could be put together in which no text occurs "
             f"twice, so nothing was trained. Type: batch_size={max(1, memory.batch_size // 2)}"
         )
-    return model, trainer.state, trainer.seconds_before
+    return model, trainer.state
 
 
 def _finish(model: Any, state: Any, config: FinetuneConfig, folder: Path) -> int:
