@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 import types
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from embertune.cli import root
 from embertune.data.dataset import Dataset
 from embertune.errors import ConfigError, DataError, StorageError
 from embertune.evaluation import Run, evaluate
+from embertune.recipes import finetune_record
 from embertune.recipes.finetune_data import read_data, split_data
 from embertune.recipes.finetune_result import check_output
-from embertune.training.finetune.config import FinetuneConfig
+from embertune.training.finetune.config import FinetuneConfig, LossConfig
 
 SPEC = importlib.util.spec_from_file_location(
     "finetune_conftest", Path(__file__).parents[1] / "training" / "finetune" / "conftest.py"
@@ -101,6 +103,17 @@ def test_a_key_for_the_hub_is_asked_for_before_any_work(tmp_path, monkeypatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with pytest.raises(ConfigError, match=r"^Pushing needs a key with the right to write\. Type: export HF_TOKEN="):
         embertune.finetune(NUMBERS, {"push_to_hub": "me/model", "output_dir": str(tmp_path / "model")})
+
+
+def test_a_record_names_no_place_of_this_machine(tmp_path):
+    folder = tmp_path / "my-teacher"
+    folder.mkdir()
+    loss = LossConfig(name="margin_mse", teacher=str(folder))
+    told = finetune_record._plain(asdict(FinetuneConfig(data=str(tmp_path), mining_model_name=str(folder), loss=loss)))
+    assert str(tmp_path) not in json.dumps(told)
+    assert (told["mining_model_name"], told["loss"]["teacher"]) == ("my-teacher", "my-teacher")
+    hub = FinetuneConfig(mining_model_name="BAAI/bge-small-en-v1.5")
+    assert finetune_record._plain(asdict(hub))["mining_model_name"] == "BAAI/bge-small-en-v1.5"
 
 
 def test_print_config_writes_what_it_read(capsys):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+from embertune.core.paths import as_path
 from embertune.data.leakage import find_leakage
 from embertune.encoders.spec import EncoderSpec
 from embertune.evaluation.compare import compare_two
@@ -20,6 +21,9 @@ from embertune.training.finetune.config import FinetuneConfig
 from embertune.training.finetune.rows import TrainingRows
 
 __all__ = ["Course", "make_finetune_record"]
+
+# Each may be a folder of this machine; model_name comes from the spec of the encoder, which sees to that.
+_MODELS = "mining_model_name", "teacher"
 
 
 class Course(NamedTuple):
@@ -203,7 +207,12 @@ def _sentence(delta: Any, metric: str, seconds: Mapping[str, float]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Give tuples as lists, as JSON has them; where the data and the result lie is nobody else's business."""
+    """Give tuples as lists, as JSON has them; where data, models and the result lie is nobody else's business."""
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items() if name not in ("data", "cache_dir", "output_dir")}
+        told = {name: inner for name, inner in value.items() if name not in ("data", "cache_dir", "output_dir")}
+        return {name: _named(inner) if name in _MODELS else _plain(inner) for name, inner in told.items()}
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _named(model: str | None) -> str | None:
+    return as_path(model).resolve().name if model and as_path(model).is_dir() else model
