@@ -35,10 +35,11 @@ def command(config: tuple[str, ...], print_config: bool, as_json: bool) -> None:
     from embertune.recipes.finetune_model import finetune
     from embertune.training.finetune.processes import is_main
 
+    if not is_main():  # the first process alone speaks, to the file for its progress, too
+        finetune(config=settings)
+        return
     console = Console()
     result = finetune(config=settings, progress=console.progress)
-    if not is_main():
-        return
     emit(result, result.record, as_json=as_json)
     console.advise(f"\nModel:  {settings.output_dir}\nReport: {settings.output_dir}/report.html")
     if settings.push_to_hub:

@@ -10,9 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from embertune.cli import root
 from embertune.core.progress import silent
 from embertune.data.dataset import Dataset
 from embertune.errors import ConfigError, TrainingError
+from embertune.recipes import finetune_model
 from embertune.training.finetune import processes, trainer
 from embertune.training.finetune.config import FinetuneConfig, LossConfig, MiningSettings
 from embertune.training.finetune.rows import make_rows
@@ -43,6 +45,18 @@ def test_without_a_launcher_there_is_one_process(monkeypatch):
     assert processes.is_main()
     with pytest.raises(ZeroDivisionError):
         processes.from_main(lambda: 1 / 0)
+
+
+def test_the_first_process_alone_opens_the_file_for_progress(tmp_path, monkeypatch):
+    for name, value in (("WORLD_SIZE", "2"), ("LOCAL_RANK", "1"), ("RANK", "1")):
+        monkeypatch.setenv(name, value)
+    called = []
+    monkeypatch.setattr(finetune_model, "finetune", lambda **given: called.append(given))
+    file = tmp_path / "progress.jsonl"
+    file.write_text("of the first\n", encoding="utf-8")
+    assert root.main(["finetune", "data=x", "--progress-file", str(file)], standalone_mode=False) in (None, 0)
+    assert len(called) == 1
+    assert file.read_text(encoding="utf-8") == "of the first\n"
 
 
 @pytest.fixture(scope="module")
