@@ -105,6 +105,13 @@ def test_a_key_for_the_hub_is_asked_for_before_any_work(tmp_path, monkeypatch):
         embertune.finetune(NUMBERS, {"push_to_hub": "me/model", "output_dir": str(tmp_path / "model")})
 
 
+@pytest.mark.parametrize("name", ["model", "me/a/b", "my model", "me/"])
+def test_a_name_that_the_hub_would_refuse_is_refused_before_any_work(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("HF_TOKEN", "hf_none_of_anyone")
+    with pytest.raises(ConfigError, match=f"^'{name}' is no name of a repository\\. Expected OWNER/NAME\\.$"):
+        embertune.finetune(NUMBERS, {"push_to_hub": name, "output_dir": str(tmp_path / "model")})
+
+
 def test_a_record_names_no_place_of_this_machine(tmp_path):
     folder = tmp_path / "my-teacher"
     folder.mkdir()

@@ -11,7 +11,7 @@ from embertune.adapters.base import Adapter
 from embertune.adapters.canaries import CANARY_FILE, CANARY_TEXTS
 from embertune.core.paths import as_path
 from embertune.errors import ArtifactError
-from embertune.recipes.hub import Transfer, check_key, is_model, names_texts, open_hub, push_model, upload
+from embertune.recipes.hub import Transfer, check_upload, is_model, names_texts, open_hub, push_model, upload
 
 __all__ = ["Transfer", "pull", "push"]
 
@@ -49,7 +49,7 @@ def push(
     if is_model(source):
         return push_model(source, repo, with_texts=with_texts, public=public, message=message)
     adapter = load_adapter(source)
-    check_key()
+    check_upload(repo)
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
     left_out = () if with_texts else tuple(name for name in names if _may_hold_texts(source / name, name, adapter))
     return upload(source, repo, names, left_out, public=public, message=message or f"Embertune {adapter.type} adapter")

@@ -31,7 +31,7 @@ from embertune.recipes.finetune_contest import Fitted, fit_adapter, judge_all
 from embertune.recipes.finetune_data import Parts, read_data, split_data
 from embertune.recipes.finetune_record import Course, make_finetune_record
 from embertune.recipes.finetune_result import FinetuneResult, check_output
-from embertune.recipes.hub import check_key
+from embertune.recipes.hub import check_upload
 from embertune.recipes.mine_negatives import mine_negatives
 from embertune.reports.examples import Texts
 from embertune.training.finetune import processes
@@ -104,7 +104,7 @@ def finetune(
     if save:
         check_output(settings.output_dir)
         if settings.push_to_hub:
-            check_key()
+            check_upload(settings.push_to_hub)
     _check_packages(settings)
     heard = progress if processes.is_main() else silent
     with _cache(settings) as folder:

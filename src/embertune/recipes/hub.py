@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,8 +18,9 @@ from embertune.core.secrets import scrub
 from embertune.data.words import words_of
 from embertune.errors import ArtifactError, ConfigError, StorageError
 
-__all__ = ["Transfer", "check_key", "is_model", "names_texts", "open_hub", "push_model", "upload"]
+__all__ = ["Transfer", "check_upload", "is_model", "names_texts", "open_hub", "push_model", "upload"]
 
+_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 # What sentence-transformers, transformers and Embertune write of a model; anything else may be about somebody's data.
 _OF_A_MODEL = (
     "*.safetensors", "*.safetensors.index.json", "*.model", "*.py", "README.md", "added_tokens.json",
@@ -65,12 +67,17 @@ def is_model(folder: str | Path) -> bool:
     return (as_path(folder) / "modules.json").is_file()
 
 
-def check_key() -> None:
-    """Refuse to go on without a key.
+def check_upload(repo: str) -> None:
+    """Refuse before any work what the hub would refuse after it.
+
+    Args:
+        repo: OWNER/NAME.
 
     Raises:
-        ConfigError: HF_TOKEN is not set.
+        ConfigError: HF_TOKEN is not set, or the name is impossible.
     """
+    if not _NAME.fullmatch(repo):
+        raise ConfigError(f"{repo!r} is no name of a repository. Expected OWNER/NAME.")
     if not os.environ.get("HF_TOKEN"):
         raise ConfigError("Pushing needs a key with the right to write. Type: export HF_TOKEN=hf_...")
 
@@ -99,7 +106,7 @@ def push_model(
     source = as_path(folder)
     if not is_model(source):
         raise ArtifactError(f"{source} is no model: modules.json was not found there. Name the output_dir of finetune.")
-    check_key()
+    check_upload(repo)
     # Hidden files are what clients and systems note for themselves.
     names = sorted(
         path.relative_to(source).as_posix()
