@@ -224,7 +224,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_model, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(SCRIPT), str(tiny_model), str(tmp_path / "killed")]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline, until = time.monotonic() + 120, int(np.random.default_rng().integers(2, 40))
+    deadline, until = time.monotonic() + 600, int(np.random.default_rng().integers(2, 40))
     while process.poll() is None and time.monotonic() < deadline:
         checkpoint = last_checkpoint(tmp_path / "killed") if (tmp_path / "killed").is_dir() else None
         if checkpoint is not None and int(checkpoint.name.rpartition("-")[2]) >= until:
