@@ -101,6 +101,13 @@ def test_there_is_code_of_every_kind_and_it_is_python(kind, tmp_path):
     assert str(tmp_path) in code
 
 
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"OpenAI client"}))
+def test_code_that_loads_the_model_embeds_each_side_by_its_own_prompt_and_route(kind, tmp_path):
+    code = MODEL_KINDS[kind](tmp_path, tmp_path, 8000)
+    assert ".encode_query(" in code
+    assert ".encode_document(" in code
+
+
 def test_what_is_served_beside_a_model_changes_nothing(tmp_path):
     from embertune.adapters.artifact import load_adapter
 

@@ -55,12 +55,34 @@ embeddings = TunedEmbeddings({str(model)!r})
 
 
 def _llama_index(model: Path, place: Path, port: int) -> str:
+    # LlamaIndex's HuggingFaceEmbedding 0.8 puts prompts of its own in place of the model's, and knows no routes.
     return f"""
-# pip install llama-index-embeddings-huggingface
-from llama_index.core import Settings
-from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+# pip install llama-index-core sentence-transformers
+from typing import Any
 
-Settings.embed_model = HuggingFaceEmbedding(model_name={str(model)!r})
+from llama_index.core import Settings
+from llama_index.core.embeddings import BaseEmbedding
+from sentence_transformers import SentenceTransformer
+
+
+class TunedEmbedding(BaseEmbedding):
+    _model: Any = None
+
+    def __init__(self, model, **options):
+        super().__init__(**options)
+        self._model = SentenceTransformer(model)
+
+    def _get_query_embedding(self, query):
+        return self._model.encode_query([query], normalize_embeddings=True)[0].tolist()
+
+    async def _aget_query_embedding(self, query):
+        return self._get_query_embedding(query)
+
+    def _get_text_embedding(self, text):
+        return self._model.encode_document([text], normalize_embeddings=True)[0].tolist()
+
+
+Settings.embed_model = TunedEmbedding({str(model)!r})
 
 query_vector = Settings.embed_model.get_query_embedding("a question")
 document_vector = Settings.embed_model.get_text_embedding("a passage")
