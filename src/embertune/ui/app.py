@@ -38,6 +38,8 @@ def create_app(folder: str | Path | Workspace) -> Any:
     jobs = Jobs(workspace)
     blocks = gr.Blocks(title="Embertune", analytics_enabled=False, fill_width=True)
     with blocks as app:
+        # Read out, not shown: the tabs stand where a title would.
+        gr.HTML('<h1 class="unseen">Embertune</h1>', elem_id="title", padding=False)
         states = (gr.State(""), gr.State(""), gr.State({}), gr.State(0))
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             bench = Bench(workspace, jobs, *states, app, tabs)

@@ -165,7 +165,7 @@ def _before(reader: str, earlier: Sequence[Mapping[str, Any]]) -> list[tuple[str
 
 def column_head(column: Mapping[str, Any]) -> Markup:
     """Show who was asked, and the answer."""
-    title = element("h4", column["name"])
+    title = element("h3", column["name"])
     if column["problem"]:
         return element("div", title, element("p", column["problem"], class_="trouble", role="alert"), class_="column")
     if column["by"] == "extract":
@@ -216,4 +216,4 @@ def earlier_page(turns: Sequence[Mapping[str, Any]]) -> Markup:
             for column in turn["columns"]
         ]
         rows.append(element("details", element("summary", turn["question"]), *answers, class_="earlier"))
-    return element("section", element("h4", "Earlier questions"), *rows, class_="column")
+    return element("section", element("h2", "Earlier questions"), *rows, class_="column")

@@ -139,7 +139,7 @@ def _listed(title: str, sentences: Sequence[str], kind: str) -> Markup:
     if not sentences:
         return Markup("")
     items = element("ul", *(element("li", sentence) for sentence in sentences))
-    return element("section", element("h4", title), items, class_=kind)
+    return element("section", element("h2", title), items, class_=kind)
 
 
 def _parts(plan: Plan) -> list[tuple[str, str]]:

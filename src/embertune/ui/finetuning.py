@@ -77,8 +77,8 @@ def changed(config: Mapping[str, Any]) -> dict[str, str]:
     for field in model_fields():
         group, _, name = field.name.rpartition(".")
         inner = config.get(group, {}) if group else config
-        default = list(field.default) if isinstance(field.default, tuple) else field.default
-        if name in inner and inner[name] != default:
+        # As JSON lists and tuples are one.
+        if name in inner and json.dumps(inner[name]) != json.dumps(field.default):
             value = inner[name]
             found[field.name] = value if isinstance(value, str) else json.dumps(value)
     return found

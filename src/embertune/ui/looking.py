@@ -41,13 +41,13 @@ def query_page(view: QueryView, metric: str) -> Markup:
     said = f"query {row.id} · {row.group} documents · {metric} {score(row.base)} → {score(row.tuned)} · "
     return element(
         "div",
-        element("h3", clip(row.text, _WHOLE)),
+        element("h2", clip(row.text, _WHOLE)),
         element("p", said, _signed(row.gain), class_="quiet"),
         element("p", view.why),
         element(
             "div",
-            element("section", element("h4", "Before: the frozen encoder"), _ranking(view.base, "after")),
-            element("section", element("h4", "After: with the adapter"), _ranking(view.tuned, "before")),
+            element("section", element("h3", "Before: the frozen encoder"), _ranking(view.base, "after")),
+            element("section", element("h3", "After: with the adapter"), _ranking(view.tuned, "before")),
             class_="sides",
         ),
         _answers(view.answers),

@@ -97,7 +97,7 @@ def _follow(gr: Any, bench: Bench, data: Any, readers: Any, model: Any) -> None:
 
 
 def _draw(gr: Any, bench: Bench, turn: Mapping[str, Any], number: int) -> None:
-    gr.HTML(element("h3", turn["question"]), elem_id="ask-asked")
+    gr.HTML(element("h2", turn["question"]), elem_id="ask-asked")
     with gr.Row(equal_height=False):
         for at, column in enumerate(turn["columns"]):
             with gr.Column(min_width=300):

@@ -100,12 +100,10 @@ def _build_loader(gr: Any, bench: Bench) -> None:
         return entry.id, count + 1, None, "", ""
 
     def keep_demo(count: int) -> tuple[Any, ...]:
-        entry = bench.workspace.add(demo_dataset(), "Python documentation (demo)", note="the demo")
-        return entry.id, count + 1
+        return bench.workspace.add(demo_dataset(), "Python documentation (demo)", note="the demo").id, count + 1
 
     def keep_thumbs(key: str, count: int) -> tuple[Any, ...]:
-        entry = _keep_thumbs(bench, key)
-        return entry.id, count + 1
+        return _keep_thumbs(bench, key).id, count + 1
 
     for trigger in (bench.page.load, bench.changed.change):
         trigger(lambda: gr.Accordion(open=not bench.workspace.datasets()), None, [loader], show_progress="hidden")

@@ -195,7 +195,8 @@ class _Form:
         tuned = {field.name: text.strip() for field, text in zip(fields, texts, strict=True) if (text or "").strip()}
         return {
             "data": key, "version": int(version or 0), "encoder": str(encoder or ""), "adapter": adapter,
-            "effort": effort, "split": _SPLITS[split], "side": _SIDES[side], "seed": int(seed or 0), "strict": strict,
+            "effort": "" if is_whole else effort, "split": _SPLITS[split], "side": _SIDES[side],
+            "seed": int(seed or 0), "strict": strict,
             "tuning": tuned, "parameters": {} if is_whole else tuning.changed_rows(adapter, parameters),
         }  # fmt: skip
 
@@ -205,6 +206,8 @@ class _Form:
         if not settings:
             return tuple(gr.skip() for _ in self.inputs)
         told = {**tuning.DEFAULTS, **settings}
+        if told["adapter"] not in tuning.choices():
+            told |= {"adapter": tuning.SEARCHED, "tuning": {}}
         known = {f"{entry.id}@{one.number}" for entry in bench.workspace.datasets() for one in entry.versions}
         data = f"{told.get('data')}@{told.get('version')}"
         rows = [[name, told["parameters"].get(name, value)] for name, value in tuning.family_rows(told["adapter"])]

@@ -95,7 +95,7 @@ def _pack(gr: Any, bench: Bench, run: str) -> Any:
 
 
 def _build_server(gr: Any, bench: Bench, run: Any) -> Any:
-    gr.Markdown("### Local server", elem_id="use-server-title")
+    gr.Markdown("## Local server", elem_id="use-server-title")
     port = gr.Number(_PORT, label="Port", precision=0, minimum=1, maximum=65535, elem_id="use-port")
     with gr.Row():
         start = gr.Button("Start the server", variant="primary", elem_id="use-start")
