@@ -68,7 +68,7 @@ def measure(name, split, arguments):
         "data": name,
         "split": split,
         "changes": arguments.changes,
-        "model": record["encoder"]["model"],
+        "model": Path(arguments.model).name,
         "counts": record["counts"],
         "primary": record["primary"],
         "contest": record["contest"],

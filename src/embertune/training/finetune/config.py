@@ -143,7 +143,8 @@ class FinetuneConfig:
     own."""
 
     max_seq_length: int | None = None
-    """Tokens of a text; the rest is cut off. null keeps the model's own. Less is quicker and takes less memory."""
+    """Tokens of a text; the rest is cut off, by the model that is saved, too. null keeps the model's own. Less is
+    quicker and takes less memory, but answers that stand further back are lost."""
 
     num_epochs: float = 4
     """Passes over the training rows."""
