@@ -141,9 +141,8 @@ def _arguments(
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-    if arguments.n_gpu > 1:
-        # Without accelerate torch's DataParallel would take all GPUs, and batch_size rows on each, in every step.
-        arguments._n_gpu = 1
+    # Without accelerate torch's DataParallel would take all GPUs, and batch_size rows on each, in every step.
+    arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 
 
@@ -197,11 +196,7 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
             found = super().compute_loss(model, inputs, *arguments, **keywords)
             loss = (found[0] if isinstance(found, tuple) else found).detach()
             if not torch.isfinite(loss).all():
-                labels, ids = inputs.get("label"), [rows.query_ids[at] for at in chosen]
-                labelled = labels is None or bool(torch.isfinite(labels).all())
-                sound = all(bool((each.abs() < _SOUND).all()) for each in self.model.parameters())
-                step = self.state.global_step + 1
-                raise not_a_number(float(loss), step, ids, labels_finite=labelled, weights_sound=sound, config=config)
+                raise _fault(self, float(loss), [rows.query_ids[at] for at in chosen], inputs.get("label"), config)
             return found
 
         def evaluate(self, *arguments: Any, **keywords: Any) -> Any:
@@ -220,6 +215,14 @@ def _trainer_class(config: FinetuneConfig, rows: TrainingRows) -> Any:
             put_weights(self.model, Path(checkpoint_path) / WEIGHTS)
 
     return Trainer
+
+
+def _fault(trainer: Any, loss: float, ids: list[str], labels: Any, config: FinetuneConfig) -> Exception:
+    """Explain a loss that is no number by what is to be seen of its batch."""
+    labelled = labels is None or bool(labels.isfinite().all())
+    sound = all(bool((each.abs() < _SOUND).all()) for each in trainer.model.parameters())
+    step = trainer.state.global_step + 1
+    return not_a_number(loss, step, ids, labels_finite=labelled, weights_sound=sound, config=config)
 
 
 def _together(kind: Any) -> Any:
