@@ -209,7 +209,7 @@ def main():
     parser.add_argument("--only", nargs="+", help="some sets; the rows of others stay")
     parser.add_argument("--encoder", nargs="+", default=["static", "minilm"], choices=["static", "minilm"])
     parser.add_argument("--split", nargs="+", default=["given", "by-document"], choices=["given", "by-document"])
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     for name, encoder, split in ROWS:

@@ -23,7 +23,7 @@ def lines(rows):
         f"`python benchmarks/optuna_search.py`, Optuna {versions}. Its TPE and a median pruner get the knobs that "
         "tuning has (side and maps, strength, temperature, rank, steps, offsets of documents), the same folds of train "
         "and dev, and the CPU time that tuning at its defaults takes to choose and to fit, then three times that. What "
-        "is best on dev is fitted on all and judged on test. Means over seeds; the lead is tune minus Optuna, with its "
+        "is best on dev is fitted on all and judged on test. One seed; the lead is tune minus Optuna, with its "
         "interval over queries, **bold** where Optuna is ahead.",
         "",
         "| data | encoder | test | seeds | base | tune | Optuna | lead | Optuna, 3 × time | lead | CPU s | trials | "

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import TypeVar
 
 __all__ = ["spread", "threads_for"]
@@ -43,7 +44,9 @@ def threads_for(work: int) -> Iterator[None]:
         if work < _LARGE or count == 1:
             yield
             return
-        with ThreadPoolExecutor(count, thread_name_prefix="embertune") as executor:
+        # Libraries built with OpenMP hold the limit of each thread apart.
+        each = partial(threadpool_limits, 1, "blas")
+        with ThreadPoolExecutor(count, thread_name_prefix="embertune", initializer=each) as executor:
             token = _threads.set((executor, count))
             try:
                 yield

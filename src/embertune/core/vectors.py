@@ -92,7 +92,9 @@ def lengths(vectors: Vectors) -> Vectors:
     with np.errstate(over="ignore"):  # looked at below
         squares = np.vecdot(vectors, vectors)
     # Squares of tiny or huge values leave the range of float32; few rows are like that, so only those are summed again.
-    if len(squares) and squares.min() >= _TINY and squares.max() <= _HUGE:
+    alone = len(squares) == 1  # a query on its own, whose microseconds a user waits for
+    lowest, highest = (squares[0], squares[0]) if alone else (squares.min(initial=1), squares.max(initial=1))
+    if lowest >= _TINY and highest <= _HUGE:
         return np.asarray(np.sqrt(squares))
     found = np.sqrt(squares)
     extreme = np.flatnonzero((squares < _TINY) | (squares > _HUGE))

@@ -94,6 +94,8 @@ def count_before(
     counters = list(spread(lambda adapter: _Counter(view(adapter, queries, basis), documents, pairs, depth), adapters))
     layers = list(_layers(pairs[:, 0]))
     for block in _blocks(queries, documents, basis):
+        if basis is not None:
+            _ = block.frozen, block.inside  # made once, before several threads ask for them
         for _ in spread(partial(_Counter.add, block=block, layers=layers), counters):
             pass
     return np.stack([counter.counts for counter in counters])
