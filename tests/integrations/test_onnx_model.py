@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 import embertune
 from embertune.cli import root
 from embertune.errors import ConfigError, EncoderError, StorageError
+from embertune.integrations.onnx_model import write_onnx_model
 
 SPEC = importlib.util.spec_from_file_location(
     "finetune_conftest", Path(__file__).parents[1] / "training" / "finetune" / "conftest.py"
@@ -205,3 +207,15 @@ def test_other_architectures_and_a_layer_behind_the_pooling(exported, tiny_model
     code = code_of(tmp_path / "out")
     assert np.abs(encode_alone(tmp_path / "out", code.replace("model-int8", "model"), TEXTS) - wanted).max() < 1e-5
     assert np.einsum("ij,ij->i", encode_alone(tmp_path / "out", code, TEXTS), wanted).min() > 0.98
+
+
+def test_a_model_that_fails_without_a_word_is_told_by_the_kind_of_error(tmp_path, monkeypatch):
+    def fail(*args, **options):
+        raise ValueError
+
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, package, types.ModuleType(package))
+    monkeypatch.setitem(sys.modules, "sentence_transformers", types.SimpleNamespace(SentenceTransformer=fail))
+    (tmp_path / "modules.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(EncoderError, match=f"^{re.escape(str(tmp_path))} could not be loaded: ValueError$"):
+        write_onnx_model(tmp_path, tmp_path / "out")

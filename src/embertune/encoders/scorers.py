@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embertune._optional import require
+from embertune.core.first_line import first_line
 from embertune.core.paths import as_path
 from embertune.core.progress import Progress, silent
 from embertune.data.texts import counted
@@ -152,7 +153,7 @@ class CrossEncoderScorer:
             self._model: Any = library.CrossEncoder(model, revision=revision, device=device, max_length=max_length)
         except (OSError, ValueError) as error:
             raise EncoderError(
-                f"The cross-encoder {model!r} could not be loaded: {str(error).strip().splitlines()[0]} Check its name "
+                f"The cross-encoder {model!r} could not be loaded: {first_line(error)} Check its name "
                 "on https://huggingface.co/models, or give a folder that has config.json."
             ) from None
         labels = int(self._model.config.num_labels)

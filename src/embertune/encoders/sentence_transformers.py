@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from embertune._optional import require
+from embertune.core.first_line import first_line
 from embertune.core.vectors import Vectors
 from embertune.encoders.base import CommonOptions, Side, TextEncoder
 from embertune.encoders.model_folders import download_revision, folder_revision
@@ -59,7 +60,7 @@ class SentenceTransformerEncoder(TextEncoder):
             )
         except (OSError, ValueError) as error:
             raise EncoderError(
-                f"The model {model!r} could not be loaded: {str(error).strip().splitlines()[0]} Check its name on "
+                f"The model {model!r} could not be loaded: {first_line(error)} Check its name on "
                 "https://huggingface.co/models, or give a folder that has modules.json."
             ) from None
         own = self._model.prompts

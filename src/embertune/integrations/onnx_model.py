@@ -14,6 +14,7 @@ import numpy as np
 
 from embertune._optional import require
 from embertune.adapters.canaries import CANARY_TEXTS
+from embertune.core.first_line import first_line
 from embertune.core.paths import as_path
 from embertune.core.progress import Progress, silent
 from embertune.core.search import top_k
@@ -145,7 +146,7 @@ def _load(model: str | Path) -> Any:
     try:
         loaded = library.SentenceTransformer(str(place), device="cpu")
     except (OSError, ValueError) as error:
-        raise EncoderError(f"{place} could not be loaded: {str(error).strip().splitlines()[0]}") from None
+        raise EncoderError(f"{place} could not be loaded: {first_line(error)}") from None
     return loaded.float().eval()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embertune._optional import require
+from embertune.core.first_line import first_line
 from embertune.core.random import generator
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
@@ -65,7 +66,7 @@ def _from_hub(config: FinetuneConfig) -> Dataset:
         table = library.load_dataset(config.dataset_name, split=config.dataset_split)
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"The data set {config.dataset_name!r} could not be loaded: {str(error).strip().splitlines()[0]} Check its "
+            f"The data set {config.dataset_name!r} could not be loaded: {first_line(error)} Check its "
             "name and splits on https://huggingface.co/datasets."
         ) from None
     return Dataset.from_frame(table, config.columns or None, name=str(config.dataset_name))

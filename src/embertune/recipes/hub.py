@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from embertune._optional import require
+from embertune.core.first_line import first_line
 from embertune.core.paths import as_path
 from embertune.core.secrets import scrub
 from embertune.data.words import words_of
@@ -180,5 +181,5 @@ def open_hub(repo: str) -> Iterator[tuple[Any, Any]]:
             f"{repo} was not found on the hub, or HF_TOKEN gives no right to it. Look at its name and revision."
         ) from None
     except Exception as error:  # those of httpx, on which the client stands, are of no narrower kind
-        lines = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
-        raise StorageError(f"The hub could not be used for {repo}: {scrub(lines[0])}") from None
+        said = scrub(first_line(error.__cause__ or error))
+        raise StorageError(f"The hub could not be used for {repo}: {said}") from None

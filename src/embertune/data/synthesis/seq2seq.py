@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from embertune._optional import require
+from embertune.core.first_line import first_line
 from embertune.core.paths import as_path
 from embertune.core.progress import Progress, silent
 from embertune.core.random import generator
@@ -108,7 +109,7 @@ class Seq2SeqQueryGenerator:
             self._model: Any = transformers.AutoModelForSeq2SeqLM.from_pretrained(model, revision=revision)
         except (OSError, ValueError) as error:
             raise LLMError(
-                f"The model {model!r} could not be loaded: {str(error).strip().splitlines()[0]} Expected a "
+                f"The model {model!r} could not be loaded: {first_line(error)} Expected a "
                 "sequence-to-sequence model from https://huggingface.co/models, such as doc2query/msmarco-t5-base-v1, "
                 "or a folder that has its config.json."
             ) from None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from embertune._optional import require
+from embertune.core.first_line import first_line
 from embertune.errors import ConfigError, EncoderError
 from embertune.training.finetune.config import FinetuneConfig
 
@@ -30,7 +31,7 @@ def load_model(config: FinetuneConfig) -> Any:
             model = library.SentenceTransformer(config.model_name, revision=config.revision)
     except (OSError, ValueError) as error:
         raise EncoderError(
-            f"The model {config.model_name!r} could not be loaded: {str(error).strip().splitlines()[0]} Check its name "
+            f"The model {config.model_name!r} could not be loaded: {first_line(error)} Check its name "
             "on https://huggingface.co/models, or give a folder that has modules.json (model_name=FOLDER)."
         ) from None
     model.prompts.update(config.prompts)
