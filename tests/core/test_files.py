@@ -65,6 +65,14 @@ def test_only_the_whole_file_is_seen(tmp_path):
     assert path.read_text() == "new"
 
 
-def test_a_missing_folder_is_a_storage_error(tmp_path):
-    with pytest.raises(StorageError, match="No such file or directory"):
-        write_whole(tmp_path / "absent" / "a.txt", "x")
+def test_a_missing_folder_is_named_and_not_a_full_disk(tmp_path):
+    folder = tmp_path / "not yet"
+    text = f"There is no folder {folder} to write a.txt to. Type: mkdir -p '{folder}'"
+    with pytest.raises(StorageError, match=f"^{re.escape(text)}$"):
+        write_whole(folder / "a.txt", "x")
+
+
+def test_what_the_writer_did_not_find_is_not_blamed_on_the_folder(tmp_path):
+    says = r"a\.txt could not be written: No such file or directory"
+    with pytest.raises(StorageError, match=says), replacing(tmp_path / "a.txt"):
+        (tmp_path / "gone.txt").read_text()

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from embertune.cli.console import PROGRESS_FILE
+from embertune.core.files import check_folder
 from embertune.core.paths import as_path
 from embertune.core.progress import Progress
 from embertune.data.dataset import Dataset
@@ -138,7 +139,4 @@ def check_out_file(path: str) -> None:
     target = as_path(path)
     if target.is_dir():
         raise StorageError(f"{target} is a folder. Expected the name of a file, such as --out {target / 'rows.jsonl'}")
-    if not target.parent.is_dir():
-        raise StorageError(
-            f"There is no folder {target.parent} to write {target.name} to. Type: mkdir -p {target.parent}"
-        )
+    check_folder(target)

@@ -7,6 +7,7 @@ and so may be whatever lies above. The floors that both may import are those bel
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,28 @@ from typing import BinaryIO
 from embertune.core.paths import as_path
 from embertune.errors import StorageError
 
-__all__ = ["replacing", "write_whole"]
+__all__ = ["check_folder", "replacing", "write_whole"]
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a file whose folder is not there, before anything is computed for it.
+
+    Raises:
+        StorageError: It is not there.
+
+    Example:
+        >>> check_folder(Path("no such/rows.jsonl"))
+        Traceback (most recent call last):
+        embertune.errors.StorageError: There is no folder no such to write rows.jsonl to. Type: mkdir -p 'no such'
+    """
+    if not path.parent.is_dir():
+        raise _no_folder(path)
+
+
+def _no_folder(path: Path) -> StorageError:
+    return StorageError(
+        f"There is no folder {path.parent} to write {path.name} to. Type: mkdir -p {shlex.quote(str(path.parent))}"
+    )
 
 
 @contextmanager
@@ -27,7 +49,8 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         path: Where to; its folder must exist.
 
     Raises:
-        StorageError: The disk or the folder refused; nothing changed. After any other error nothing changed either.
+        StorageError: The folder is missing, or it or the disk refused; nothing changed. After any other error nothing
+            changed either.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -48,6 +71,8 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         os.replace(staging, target)
         staging = None
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not os.path.isdir(target.parent):
+            raise _no_folder(target) from None
         raise StorageError(
             f"{target} could not be written: {error.strerror or error}. What stood there before is unchanged. "
             "Free some space or name another place."
@@ -68,7 +93,7 @@ def write_whole(path: str | Path, text: str | Iterable[str]) -> Path:
         The path.
 
     Raises:
-        StorageError: The disk or the folder refused; nothing changed.
+        StorageError: The folder is missing, or it or the disk refused; nothing changed.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from embertune.adapters.artifact import load_adapter
 from embertune.adapters.base import Adapter, Side
+from embertune.core.files import check_folder
 from embertune.core.paths import as_path
 from embertune.core.progress import Progress, silent
 from embertune.encoders.base import Encoder
-from embertune.errors import ConfigError, StorageError
+from embertune.errors import ConfigError
 
 __all__ = ["TARGETS", "Exported", "Target", "export", "export_model"]
 
@@ -208,5 +209,5 @@ def _check(to: str, out: str | Path, side: str | None, encoder: Encoder | str | 
         problems.append(f"out must end with {target.ending} for {to}, got {str(out)!r}")
     if problems:
         raise ConfigError(problems)
-    if target.ending and not path.parent.is_dir():
-        raise StorageError(f"There is no folder {path.parent} to write {path.name} to. Type: mkdir -p {path.parent}")
+    if target.ending:
+        check_folder(path)
