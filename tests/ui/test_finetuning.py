@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 
 import pytest
 
@@ -99,6 +100,14 @@ def test_there_is_code_of_every_kind_and_it_is_python(kind, tmp_path):
     code = MODEL_KINDS[kind](tmp_path / "it's a model", tmp_path, 8000)
     compile(code, "copied.py", "exec")
     assert str(tmp_path) in code
+
+
+def test_the_line_that_starts_a_server_is_one_of_a_shell(tmp_path):
+    model, place = tmp_path / "it's a model", tmp_path / "a place"
+    comment = MODEL_KINDS["OpenAI client"](model, place, 8000).strip().splitlines()[0]
+    typed = shlex.split(comment.partition(" or type: ")[2])
+    options = ["--adapter", f"tuned={place / 'identity'}", "--upstream", str(model), "--port", "8000"]
+    assert typed == ["embertune", "serve", *options]
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"OpenAI client"}))

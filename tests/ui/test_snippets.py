@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import shlex
 
 import numpy as np
 import pytest
@@ -27,9 +28,12 @@ def test_all_code_is_python_and_names_the_adapter(kind, name, saved, tmp_path):
     folder = saved(name)
     code = snippet(kind, folder, tmp_path / "exports", port=8123)
     ast.parse(code)
-    assert str(folder) in code or str(tmp_path / "exports") in code
     if kind == "OpenAI client":
         assert "http://127.0.0.1:8123/v1" in code
+        typed = shlex.split(code.strip().splitlines()[0].partition(" or type: ")[2])
+        assert typed == ["embertune", "serve", "--adapter", f"tuned={folder}", "--port", "8123"]
+    else:
+        assert str(folder) in code or str(tmp_path / "exports") in code
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ document_vector = Settings.embed_model.get_text_embedding("a passage")
 
 def _openai(at: _Filled) -> str:
     return f"""
-# Start the server below, or type: embertune serve --adapter {MODEL}={at.folder} --port {at.port}
+# Start the server below, or type: embertune serve --adapter {shlex.quote(f"{MODEL}={at.folder}")} --port {at.port}
 # pip install openai
 import openai
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -90,8 +91,9 @@ document_vector = Settings.embed_model.get_text_embedding("a passage")
 
 
 def _openai(model: Path, place: Path, port: int) -> str:
+    adapter, upstream = shlex.quote(f"tuned={place / 'identity'}"), shlex.quote(str(model))
     return f"""
-# Start the server below, or type: embertune serve --adapter tuned={place / "identity"} --upstream {model} --port {port}
+# Start the server below, or type: embertune serve --adapter {adapter} --upstream {upstream} --port {port}
 # pip install openai
 import openai
 
