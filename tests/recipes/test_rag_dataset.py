@@ -17,7 +17,7 @@ import embertune
 from embertune.cli import root
 from embertune.data.document import Document
 from embertune.data.questions import Question
-from embertune.errors import ConfigError, DataError, LLMError
+from embertune.errors import ConfigError, DataError, LLMError, StorageError
 from embertune.recipes.rag_dataset import INSTRUCTION
 
 KEY = "sk-proj-this-is-the-secret-key-0123456789"
@@ -83,6 +83,39 @@ def test_answers_of_the_file_are_taken_as_they_are(folder):
     assert made.rows[0]["messages"][2] == {"role": "assistant", "content": "In 1901."}
     assert (made.rows[0]["answered_by"], made.rows[0]["cited"]) == ("reference", [])
     assert made.notes[-1] == "1 of 2 questions have no answer in the file: left out."
+
+
+def test_no_key_is_needed_where_the_file_answers_every_question(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (tmp_path / "asked.csv").write_text("question,answers\nwhen was the tower built,In 1901.\n")
+    arguments = ["rag-dataset", "--documents", str(folder), "--questions", str(tmp_path / "asked.csv"), "--llm",
+                 "openai/gpt-4o-mini", "--output", str(tmp_path / "rows.jsonl"), "--json"]  # fmt: skip
+    assert root.main(arguments, standalone_mode=False) in (None, 0)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["rows"], told["answered"]) == (1, 1)
+    assert told["notes"][-1] == "Every answer was in the file: openai/gpt-4o-mini was not asked."
+    row = json.loads((tmp_path / "rows.jsonl").read_text(encoding="utf-8"))
+    assert (row["answer"], row["answered_by"]) == ("In 1901.", "reference")
+
+
+@needs_litellm
+def test_a_key_is_needed_where_one_question_has_no_answer(folder, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    asked = [Question("a", "when was the tower built", "In 1901."), Question("b", "who built it")]
+    with pytest.raises(LLMError, match="OPENAI_API_KEY"):
+        embertune.rag_dataset("static", folder, asked, llm="openai/gpt-4o-mini")
+
+
+def test_two_questions_do_not_share_an_id(folder):
+    asked = [Question("a", "how old is it"), Question("a", "how tall is it")]
+    with pytest.raises(DataError, match=r"^The list of 2 questions has 1 id more than once: 'a'\."):
+        embertune.rag_dataset("static", folder, asked)
+
+
+def test_a_folder_that_is_missing_is_named(folder, questions, tmp_path):
+    made = embertune.rag_dataset("static", folder, questions, k=1)
+    with pytest.raises(StorageError, match=re.escape(f"There is no folder {tmp_path / 'no'} to write rows.jsonl to.")):
+        made.save(tmp_path / "no" / "rows.jsonl")
 
 
 @needs_litellm

@@ -16,7 +16,7 @@ from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.chunking import ChunkBy
 from embertune.data.document import Document
 from embertune.data.from_chunks import chunk_corpus
-from embertune.data.questions import Question, read_questions
+from embertune.data.questions import Question, check_ids, read_questions
 from embertune.data.synthesis.budget import BudgetReachedError
 from embertune.data.synthesis.chat import Chat, ChatConfig, ChatOptions, UnusableAnswerError
 from embertune.data.synthesis.journal import Journal, answer_key, open_journal
@@ -57,7 +57,7 @@ class RagDataset:
         """Write it as JSONL, whole or not at all.
 
         Raises:
-            StorageError: The disk or the folder refused.
+            StorageError: The folder is missing, or it or the disk refused.
         """
         return write_whole(path, (json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows))
 
@@ -94,7 +94,8 @@ def rag_dataset(  # noqa: PLR0913 - who retrieves, what from, how it is cut, who
         encoder: An encoder, the name or folder of one, or the folder of an adapter, which stands behind its encoder.
         documents: A file or a folder (see `read_documents`), or texts, (title, text) pairs, documents.
         questions: A file (see `read_questions`), or texts. Answers that the file holds are taken as they are.
-        llm: Who answers the others, by LiteLLM's name; None leaves them without an answer.
+        llm: Who answers the others, by LiteLLM's name; None leaves them without an answer. Where there are none it
+            needs no key.
         k: How many passages for each question.
         system: The message that the LLM to be trained is told first.
         chunk_by: Where documents are cut; see `chunk_documents`.
@@ -105,7 +106,7 @@ def rag_dataset(  # noqa: PLR0913 - who retrieves, what from, how it is cut, who
 
     Raises:
         ConfigError: A setting is impossible, or options were given without a language model.
-        DataError: There is no text, or no question, or an empty one among texts.
+        DataError: There is no text, or no question, or an empty one among texts; or two questions share an id.
         EncoderError: The encoder cannot be found, or failed.
         LLMError: The language model failed for good. What was answered is in the journal.
         MissingExtraError: A package that something needs is not installed.
@@ -122,8 +123,8 @@ def rag_dataset(  # noqa: PLR0913 - who retrieves, what from, how it is cut, who
         raise ConfigError(
             f"{', '.join(options)}: of a language model, which was not named. Name one with llm= (--llm)."
         )
-    chat = None if llm is None else Chat(llm, ChatConfig.of(options))
-    asked = _questions(questions)
+    config, asked = ChatConfig.of(options), _questions(questions)
+    chat = None if llm is None or all(question.answer for question in asked) else Chat(llm, config)
     chunks, notes = read_chunks(documents, chunk_by, chunk_size, overlap, progress)
     _, corpus = chunk_corpus(chunks)
     rows = [
@@ -133,6 +134,8 @@ def rag_dataset(  # noqa: PLR0913 - who retrieves, what from, how it is cut, who
     told = [*notes, f"{counted(len(corpus), 'passage was', 'passages were')} searched."]
     if chat is not None:
         told += _answer(rows, chat, progress)
+    elif llm is not None:
+        told.append(f"Every answer was in the file: {llm} was not asked.")
     answered = [row for row in rows if row.answer]
     if chat is None and 0 < len(answered) < len(rows):
         told.append(f"{len(rows) - len(answered)} of {len(rows)} questions have no answer in the file: left out.")
@@ -187,6 +190,7 @@ def _questions(given: str | Path | Sequence[str | Question]) -> list[Question]:
         raise DataError(
             f"{empty} of {len(asked)} questions are empty. Expected one text or more, and none without words."
         )
+    check_ids(asked, f"The list of {len(asked)} questions")
     return asked
 
 
