@@ -16,7 +16,14 @@ from embertune.cli import root
 from embertune.errors import ArtifactError, ConfigError, StorageError
 from embertune.integrations.hub import pull, push
 from embertune.recipes.finetune_result import FinetuneResult
-from embertune.recipes.hub import names_texts
+from embertune.recipes.hub import _may_hold_texts, names_texts
+
+SPEC = importlib.util.spec_from_file_location(
+    "finetune_conftest", Path(__file__).parents[1] / "training" / "finetune" / "conftest.py"
+)
+SHARED = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(SHARED)
+tiny_model = SHARED.tiny_model
 
 pytestmark = [
     pytest.mark.frameworks,
@@ -168,7 +175,13 @@ def model_folder(tmp_path):
     """What a fine-tuned model's folder has in it, and what else may lie there."""
     place = tmp_path / "my-model"
     files = {
-        "modules.json": "[]",
+        "modules.json": json.dumps([{"path": ""}, {"path": "1_Pooling"}, {"type": "custom_st.Mean", "path": ""}]),
+        "router_config.json": json.dumps({"types": {"query_0_Static": "sentence_transformers.models.Static"}}),
+        "query_0_Static/model.safetensors": "weights",
+        "config.json": json.dumps({"auto_map": {"AutoModel": "me/base--modeling_mine.Mine"}}),
+        "custom_st.py": "import numpy as np\n",
+        "modeling_mine.py": "from .layers_mine import Layer\n",
+        "layers_mine.py": "class Layer: pass\n",
         "config_sentence_transformers.json": "{}",
         "1_Pooling/config.json": "{}",
         "model.safetensors": "weights",
@@ -178,7 +191,14 @@ def model_folder(tmp_path):
         "report.html": "<p>a query of a customer</p>",
         "rankings.jsonl": "{}\n",
         "map.json": "{}",
+        "eval.py": 'QUERIES = ["what a customer wrote"]\n',
+        "1_Pooling/README.md": "what a customer wrote",
+        "notes/README.md": "what a customer wrote",
+        "notes/config.json": "{}",
+        "notes/custom_st.py": "",
         "notes/questions.txt": "what a customer wrote",
+        "notes/record.json": "{}",
+        "notes/vocab.txt": "what a customer wrote",
         ".cache/huggingface/x.json": "{}",
     }
     for name, text in files.items():
@@ -191,17 +211,34 @@ def test_a_model_goes_without_texts(hub, model_folder, capsys):
     assert root.main(["push", "--model", str(model_folder), "--repo", "me/m"], standalone_mode=False) in (None, 0)
     assert hub.private == {"me/m": True}
     assert set(hub.repos["me/m"]) == {
-        "1_Pooling/config.json", "README.md", "config_sentence_transformers.json", "model.safetensors", "modules.json",
-        "record.json", "tokenizer.json",
+        "1_Pooling/config.json", "README.md", "config.json", "config_sentence_transformers.json", "custom_st.py",
+        "layers_mine.py", "model.safetensors", "modeling_mine.py", "modules.json", "query_0_Static/model.safetensors",
+        "record.json", "router_config.json", "tokenizer.json",
     }  # fmt: skip
     assert hub.repos["me/m"]["model.safetensors"] == b"weights"
     said = capsys.readouterr().out
-    assert "left out: map.json, notes/questions.txt, rankings.jsonl, report.html (may hold texts" in said
+    notes = ", ".join(f"notes/{name}" for name in ("README.md", "config.json", "custom_st.py", "questions.txt",
+                                                   "record.json", "vocab.txt"))  # fmt: skip
+    left_out = f"1_Pooling/README.md, eval.py, map.json, {notes}, rankings.jsonl, report.html"
+    assert f"left out: {left_out} (may hold texts" in said
     (model_folder / "record.json").write_text(json.dumps({"queries": [{"id": "how do I pay"}]}), encoding="utf-8")
     assert "record.json" in push(model_folder, "me/m").left_out
     told = push(model_folder, "me/m", with_texts=True, public=True)
     assert told.left_out == ()
     assert ".cache/huggingface/x.json" not in told.files
+
+
+@pytest.mark.torch
+def test_all_that_is_saved_of_a_model_with_routes_goes(tiny_model, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    from embertune.training.finetune.models import freeze_documents
+
+    place = tmp_path / "routed"
+    freeze_documents(SentenceTransformer(str(tiny_model), device="cpu")).save_pretrained(str(place))
+    names = [path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()]
+    assert {name.rpartition("/")[0] for name in names} > {""}
+    assert [name for name in names if _may_hold_texts(place, name)] == []
 
 
 @pytest.mark.parametrize(

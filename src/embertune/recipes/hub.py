@@ -24,11 +24,14 @@ __all__ = ["Transfer", "check_upload", "is_model", "names_texts", "open_hub", "p
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 # What sentence-transformers, transformers and Embertune write of a model; anything else may be about somebody's data.
 _OF_A_MODEL = (
-    "*.safetensors", "*.safetensors.index.json", "*.model", "*.py", "README.md", "added_tokens.json",
-    "chat_template.jinja", "config.json", "config_sentence_transformers.json", "merges.txt", "modules.json",
-    "record.json", "router_config.json", "sentence_*_config.json", "special_tokens_map.json", "tokenizer.json",
-    "tokenizer_config.json", "vocab.json", "vocab.txt",
+    "*.safetensors", "*.safetensors.index.json", "*.model", "added_tokens.json", "chat_template.jinja", "config.json",
+    "config_sentence_transformers.json", "merges.txt", "modules.json", "router_config.json", "sentence_*_config.json",
+    "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt",
 )  # fmt: skip
+# These name the folders of a model's modules, and as "FILE.Class" the code that comes with it.
+_NAMING = ("modules.json", "router_config.json", "config.json")
+_CODE = re.compile(r'"(?:[^"]*--)?(\w+)\.\w+"')
+_IMPORTED = re.compile(r"^\s*(?:from|import)\s+\.(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -114,14 +117,45 @@ def push_model(
         for path in source.rglob("*")
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(source).parts)
     )
-    left_out = () if with_texts else tuple(name for name in names if _may_hold_texts(source / name, name))
+    left_out = () if with_texts else tuple(name for name in names if _may_hold_texts(source, name))
     return upload(source, repo, names, left_out, public=public, message=message or "Fine-tuned with Embertune")
 
 
-def _may_hold_texts(path: Path, name: str) -> bool:
+def _may_hold_texts(source: Path, name: str) -> bool:
+    path = source / name
     if name == "record.json":
         return names_texts(path)
-    return not any(fnmatch(path.name, pattern) for pattern in _OF_A_MODEL)
+    if name == "README.md":
+        return False
+    if path.suffix == ".py":
+        is_known = path.name in _code(path.parent)
+    else:
+        is_known = any(fnmatch(path.name, pattern) for pattern in _OF_A_MODEL)
+    return not (is_known and _is_module(path.parent, source))
+
+
+def _is_module(folder: Path, source: Path) -> bool:
+    """Whether a model keeps one of its modules in a folder, or itself."""
+    if folder == source:
+        return True
+    return f'"{folder.name}"' in _naming(folder.parent) and _is_module(folder.parent, source)
+
+
+def _code(folder: Path) -> set[str]:
+    """Give the Python files that a model names, and those beside them that they import."""
+    found: set[str] = set()
+    ahead = _CODE.findall(_naming(folder))
+    while ahead:
+        path = folder / f"{ahead.pop()}.py"
+        if path.name not in found and path.is_file():
+            found.add(path.name)
+            ahead += _IMPORTED.findall(path.read_text(encoding="utf-8", errors="replace"))
+    return found
+
+
+def _naming(folder: Path) -> str:
+    paths = [folder / name for name in _NAMING]
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file())
 
 
 def names_texts(record: Path) -> bool:
