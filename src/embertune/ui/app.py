@@ -7,9 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from embertune._optional import require
 from embertune.ui.bench import Bench
 from embertune.ui.jobs import Jobs
+from embertune.ui.loading import load_gradio
 from embertune.ui.workspace import Workspace
 
 __all__ = ["create_app", "look"]
@@ -33,7 +33,7 @@ def create_app(folder: str | Path | Workspace) -> Any:
         MissingExtraError: Gradio is not installed.
         StorageError: The folder cannot be made.
     """
-    gr = require("gradio", extra="ui", purpose="The workbench")
+    gr = load_gradio()
     workspace = folder if isinstance(folder, Workspace) else Workspace(folder)
     jobs = Jobs(workspace)
     blocks = gr.Blocks(title="Embertune", analytics_enabled=False, fill_width=True)
@@ -57,7 +57,7 @@ def look() -> dict[str, Any]:
     Raises:
         MissingExtraError: Gradio is not installed.
     """
-    gr = require("gradio", extra="ui", purpose="The workbench")
+    gr = load_gradio()
     plain = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]
     mono = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
     theme = gr.themes.Default(primary_hue="orange", neutral_hue="slate", font=plain, font_mono=mono)
