@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from embertune._optional import install_line
-from embertune.encoders import load_encoder
+from embertune._optional import import_litellm, install_line
+from embertune.encoders import api_limits, load_encoder, registry
 from embertune.encoders.base import Encoder
-from embertune.encoders.registry import ENCODER_FORMS
+from embertune.encoders.registry import API_PROVIDERS, ENCODER_FORMS, names_weights
 from embertune.encoders.spec import EncoderSpec
 from embertune.errors import ConfigError, EncoderError, MissingExtraError
 
@@ -387,3 +387,65 @@ def test_loading_the_package_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "[]\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "has_weights"),
+    [
+        ("all-MiniLM-L6-v2", True),
+        ("sentence-transformers/all-MiniLM-L6-v2", True),
+        ("sentence-transformers/BAAI/bge-small-en-v1.5", True),
+        ("BAAI/bge-small-en-v1.5", True),
+        ("Snowflake/snowflake-arctic-embed-m", True),
+        ("jinaai/jina-embeddings-v2-base-en", True),
+        ("static-embeddings/english", True),
+        ("jina_ai/jina-embeddings-v3", False),
+        ("ollama/nomic-embed-text", False),
+        ("deepinfra/BAAI/bge-base-en-v1.5", False),
+        ("unheard_of/BAAI/bge-base-en-v1.5", False),
+        ("static", False),
+        ("hashing", False),
+        ("model2vec/potion-base-8M", False),
+        ("fastembed/BAAI/bge-small-en-v1.5", False),
+        ("precomputed:x.npz", False),
+        ("x.parquet", False),
+        ("./no-such-folder", False),
+        ("~/no-such-folder", False),
+        ("sentence-transformers/", False),
+        ("", False),
+    ],
+)
+def test_weights_that_can_be_trained_are_told_from_other_encoders(name, has_weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert names_weights(name) is has_weights
+
+
+def test_a_folder_has_weights_by_what_is_in_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, file, text in (
+        ("ollama/mine", "modules.json", "[]"),
+        ("vectors", "config.json", '{"model_type": "model2vec"}'),
+    ):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / file).write_text(text)
+    assert names_weights("ollama/mine")
+    assert not names_weights("vectors")
+    with pytest.raises(EncoderError, match=r"is no model: it holds mine\. Expected modules\.json"):
+        names_weights(str(tmp_path / "ollama"))
+
+
+def test_an_encoder_of_strangers_is_none_of_the_hub(monkeypatch):
+    monkeypatch.setattr(registry, "entry_points", lambda group, name: [name] if name == "theirs" else [])
+    assert not names_weights("theirs/model")
+    assert names_weights("others/model")
+
+
+def test_every_provider_with_a_price_for_embeddings_is_known():
+    if find_spec("litellm") is None:
+        pytest.skip("LiteLLM is not installed: extra api")
+    litellm = import_litellm("The test")
+    known = {str(provider.value) for provider in litellm.provider_list}
+    priced = {row.get("litellm_provider") for row in litellm.model_cost.values() if row.get("mode") == "embedding"}
+    assert len(priced & known) > 10
+    assert priced & known <= API_PROVIDERS
+    assert API_PROVIDERS.issuperset(api_limits._LIMITS)

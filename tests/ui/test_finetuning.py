@@ -66,7 +66,10 @@ def test_every_setting_is_in_the_form_with_its_meaning():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("encoder", ["static", "openai/text-embedding-3-small", "precomputed:x.npz", ""])
+@pytest.mark.parametrize(
+    "encoder",
+    ["static", "openai/text-embedding-3-small", "ollama/nomic-embed-text", "precomputed:x.npz", "x.npz", "./no", ""],
+)
 def test_what_has_no_weights_here_is_refused_before_it_waits_in_the_queue(settings, encoder):
     bench, chosen = settings
     with pytest.raises(ConfigError, match="no weights that can be trained here"):

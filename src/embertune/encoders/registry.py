@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -16,7 +17,7 @@ from embertune.encoders.function import FunctionEncoder
 from embertune.encoders.model_folders import folder_runtime
 from embertune.errors import ConfigError, EncoderError
 
-__all__ = ["ENCODER_FORMS", "load_encoder"]
+__all__ = ["API_PROVIDERS", "ENCODER_FORMS", "load_encoder", "names_weights"]
 
 ENCODER_FORMS = (
     "static",
@@ -32,7 +33,19 @@ ENCODER_FORMS = (
 )
 """Every form of name that `load_encoder` takes; PROVIDER/MODEL is any API of LiteLLM."""
 
+API_PROVIDERS = frozenset({
+    "azure", "azure_ai", "bedrock", "cohere", "cohere_chat", "cometapi", "dashscope", "databricks", "deepinfra",
+    "docker_model_runner", "edenai", "fireworks_ai", "gemini", "gigachat", "github", "github_copilot", "hosted_vllm",
+    "huggingface", "infinity", "jina_ai", "libertai", "litellm_proxy", "llamafile", "lm_studio", "mistral", "nebius",
+    "novita", "nscale", "nvidia_nim", "oci", "ollama", "openai", "openai_like", "openrouter", "ovhcloud", "perplexity",
+    "qwen_ai_platform", "qwencloud", "sagemaker", "sambanova", "sap", "scaleway", "snowflake", "together_ai", "triton",
+    "vercel_ai_gateway", "vertex_ai", "volcengine", "voyage", "watsonx", "xinference",
+})  # fmt: skip
+"""LiteLLM's providers of embeddings, which are no owners on the Hugging Face hub; importing LiteLLM takes seconds."""
+
 _GROUP = "embertune.encoders"
+_HUB_NAME = re.compile(r"\w[\w.-]*(?:/[\w.-]+)?", re.ASCII)
+_FILES = (".npz", ".parquet")
 _RUNTIMES = {
     "static": "static:StaticEncoder",
     "hashing": "hashing:HashingEncoder",
@@ -84,6 +97,30 @@ precomputed:CORPUS.npy,QUERIES.npy, precomputed:FILE.parquet, hashing.
     raise EncoderError(f"Expected a name, a function or an encoder, found {type(source).__name__}. {_known()}")
 
 
+def names_weights(name: str) -> bool:
+    """Tell whether a name is that of weights for sentence-transformers: a model folder, or a model on the hub.
+
+    Args:
+        name: As `load_encoder` takes it, or OWNER/NAME of the Hugging Face hub.
+
+    Raises:
+        EncoderError: It is a folder without a model.
+
+    Example:
+        >>> [names_weights(name) for name in ("BAAI/bge-small-en-v1.5", "static", "ollama/nomic-embed-text")]
+        [True, False, False]
+    """
+    head, _, rest = name.partition("/")
+    if head in _RUNTIMES:
+        return head == "sentence-transformers" and _HUB_NAME.fullmatch(rest) is not None
+    folder = as_path(name)
+    if name and folder.is_dir():
+        return folder_runtime(folder) == "sentence-transformers"
+    if head in API_PROVIDERS or folder.suffix in _FILES or entry_points(group=_GROUP, name=head):
+        return False
+    return _HUB_NAME.fullmatch(name) is not None
+
+
 def _by_name(name: str, options: dict[str, Any]) -> Encoder:
     head, _, rest = name.partition("/")
     if name in ("static", "hashing"):
@@ -97,7 +134,7 @@ def _by_name(name: str, options: dict[str, Any]) -> Encoder:
     folder = as_path(name)
     if name and folder.is_dir():
         return _load(folder_runtime(folder), (str(folder),), options)
-    if folder.suffix in (".npz", ".parquet"):
+    if folder.suffix in _FILES:
         raise EncoderError(f'There is no encoder {name!r}. For vectors in a file type "precomputed:{name}".')
     if name.startswith((".", "/", "~")):
         raise EncoderError(f"There is no folder {name}. Expected a model folder with modules.json or config.json.")

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from embertune.encoders.registry import names_weights
 from embertune.errors import ConfigError
 from embertune.training.finetune.config import FinetuneConfig
 from embertune.ui.fields import Field, fields_of
@@ -25,11 +26,6 @@ _ELSEWHERE = (
     "push_to_hub",
 )  # fmt: skip
 _PROVIDER = "sentence-transformers/"
-# Encoders whose weights nobody here has; any other name is that of a model on the Hugging Face hub, or a folder.
-_NO_WEIGHTS = (
-    "static", "hashing", "precomputed", "model2vec", "fastembed", "openai", "cohere", "voyage", "gemini", "azure",
-    "bedrock", "mistral",
-)  # fmt: skip
 
 
 def is_installed() -> bool:
@@ -95,6 +91,7 @@ def arguments(workspace: Workspace, settings: Mapping[str, Any], key: str) -> li
     Raises:
         ConfigError: The encoder is none whose weights can be trained.
         DataError: There is no such data set.
+        EncoderError: The encoder is a folder without a model.
     """
     given = {
         "data": workspace.data_folder(settings["data"], settings["version"]),
@@ -109,7 +106,7 @@ def arguments(workspace: Workspace, settings: Mapping[str, Any], key: str) -> li
 
 
 def _model(encoder: str) -> str:
-    if not encoder or encoder.partition("/")[0].partition(":")[0] in _NO_WEIGHTS:
+    if not names_weights(encoder):
         raise ConfigError(
             f"{encoder or 'No encoder'} has no weights that can be trained here. Choose a model of "
             "sentence-transformers, such as sentence-transformers/all-MiniLM-L6-v2, or the folder of one, or train an "
