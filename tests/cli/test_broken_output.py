@@ -150,8 +150,10 @@ def test_transform_into_a_folder(small, vectors, fails):
 
 
 def test_transform_into_a_folder_that_is_not_there(small, vectors, fails):
+    folder = small.folder / "no"
     fails(
-        *_transform(small, vectors, small.folder / "no" / "y.npy"), says=["y.npy could not be written", "No such file"]
+        *_transform(small, vectors, folder / "y.npy"),
+        says=[f"There is no folder {folder} to write y.npy to. Type: mkdir -p {folder}"],
     )
 
 

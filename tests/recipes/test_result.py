@@ -83,12 +83,16 @@ def test_the_card_says_how_to_do_without_us(which, tmp_path, request, monkeypatc
     monkeypatch.chdir(folder)
     if which == "gated":
         assert (result.verdict.code, result.record["adapter"]["gate"]["neighbours"]) == ("ship", 3)
+    # Sums in another order differ by a few roundings, and the gate's ramp is steep.
+    gate = result.adapter.gate
+    near = 1e-6 if gate is None else 4 * 2.0**-24 / (gate.high - gate.low)
+    assert near <= 1e-5
     space: dict = {}
     exec(compile(code, "README.md", "exec"), space)
     vectors = np.random.default_rng(1).normal(size=(7, 12)).astype(np.float32)
     for side in ("query", "document"):
         expected = result.adapter.transform(vectors, side)
-        np.testing.assert_allclose(space["adapt"](vectors, side), expected, atol=1e-6)
+        np.testing.assert_allclose(space["adapt"](vectors, side), expected, atol=near)
 
 
 class _Addresses(HTMLParser):
@@ -118,7 +122,7 @@ def test_the_report_asks_for_nothing_from_outside(refused, tmp_path):
 
 def test_the_report_can_be_written_elsewhere(shipped, tmp_path):
     assert shipped.report(tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!")
-    with pytest.raises(StorageError, match="could not be written"):
+    with pytest.raises(StorageError, match=r"^There is no folder .* to write page\.html to\. Type: mkdir -p "):
         shipped.report(tmp_path / "none" / "page.html")
 
 
