@@ -18,7 +18,7 @@ def drive():
 @pytest.fixture(scope="module")
 def serve(drive):
     """Start workbenches, all of which are ended with the module."""
-    pytest.importorskip("gradio", reason="the workbench needs gradio: pip install 'embertune[ui]'")
+    pytest.importorskip("gradio", reason="the workbench needs gradio: pip install '.[ui]'")
     started = []
 
     def begin(folder, **options):
