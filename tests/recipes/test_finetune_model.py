@@ -15,7 +15,7 @@ from embertune.cli import root
 from embertune.data.dataset import Dataset
 from embertune.errors import ConfigError, DataError, StorageError
 from embertune.evaluation import Run, evaluate
-from embertune.recipes import finetune_record
+from embertune.recipes import finetune_model, finetune_record
 from embertune.recipes.finetune_data import read_data, split_data
 from embertune.recipes.finetune_result import check_output
 from embertune.training.finetune.config import FinetuneConfig, LossConfig
@@ -110,6 +110,25 @@ def test_a_name_that_the_hub_would_refuse_is_refused_before_any_work(tmp_path, m
     monkeypatch.setenv("HF_TOKEN", "hf_none_of_anyone")
     with pytest.raises(ConfigError, match=f"^'{name}' is no name of a repository\\. Expected OWNER/NAME\\.$"):
         embertune.finetune(NUMBERS, {"push_to_hub": name, "output_dir": str(tmp_path / "model")})
+
+
+@pytest.mark.parametrize(
+    ("name", "loaded"),
+    [
+        ("BAAI/bge-small-en-v1.5", ("weights", "BAAI/bge-small-en-v1.5", {"batch_size": 8})),
+        ("statistics/of-a-hub-owner", ("weights", "statistics/of-a-hub-owner", {"batch_size": 8})),
+        ("static", ("any", "static", {})),
+        ("ollama/nomic-embed-text", ("any", "ollama/nomic-embed-text", {})),
+        ("jina_ai/jina-embeddings-v3", ("any", "jina_ai/jina-embeddings-v3", {})),
+    ],
+)
+def test_negatives_are_mined_by_any_encoder(monkeypatch, name, loaded):
+    def loads(kind):
+        return lambda name, **options: (kind, name, options)
+
+    monkeypatch.setattr(finetune_model, "load_encoder", loads("any"))
+    monkeypatch.setattr(finetune_model, "SentenceTransformerEncoder", loads("weights"))
+    assert finetune_model._mining_model(name, 8) == loaded
 
 
 def test_a_record_names_no_place_of_this_machine(tmp_path):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from embertune.cli.console import Console, emit
 from embertune.cli.options import json_option, progress_option
 from embertune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from embertune.training.finetune.config import FinetuneConfig
 
 __all__ = ["command"]
 
@@ -23,17 +28,14 @@ def command(config: tuple[str, ...], print_config: bool, as_json: bool) -> None:
     once, against the model as it was, BM25 and the best adapter on the same data. Interrupted, the same command goes on
     where it was. ``accelerate launch -m embertune finetune CONFIG.yaml`` trains on several GPUs.
     """
-    from embertune.training.finetune.files import commented, read_config
+    from embertune.training.finetune.files import commented
+    from embertune.training.finetune.processes import from_main, is_main
 
-    files, overrides = [each for each in config if "=" not in each], [each for each in config if "=" in each]
-    if len(files) > 1:
-        raise ConfigError(f"Found {len(files)} configurations: {', '.join(files)}. Expected one, and KEY=VALUE.")
-    settings = read_config(files[0] if files else None, overrides)
+    settings = from_main(lambda: _read(config))
     if print_config:
         click.echo(commented(settings), nl=False)
         return
     from embertune.recipes.finetune_model import finetune
-    from embertune.training.finetune.processes import is_main
 
     if not is_main():  # the first process alone speaks, to the file for its progress, too
         finetune(config=settings)
@@ -44,3 +46,12 @@ def command(config: tuple[str, ...], print_config: bool, as_json: bool) -> None:
     console.advise(f"\nModel:  {settings.output_dir}\nReport: {settings.output_dir}/report.html")
     if settings.push_to_hub:
         console.advise(f"Hub:    https://huggingface.co/{settings.push_to_hub}")
+
+
+def _read(arguments: tuple[str, ...]) -> FinetuneConfig:
+    from embertune.training.finetune.files import read_config
+
+    files, overrides = [each for each in arguments if "=" not in each], [each for each in arguments if "=" in each]
+    if len(files) > 1:
+        raise ConfigError(f"Found {len(files)} configurations: {', '.join(files)}. Expected one, and KEY=VALUE.")
+    return read_config(files[0] if files else None, overrides)

@@ -21,7 +21,7 @@ from embertune.data.dataset import Dataset
 from embertune.data.negatives import MiningConfig
 from embertune.encoders.base import Encoder
 from embertune.encoders.encoded import Encoded, encode_dataset
-from embertune.encoders.registry import load_encoder
+from embertune.encoders.registry import load_encoder, names_weights
 from embertune.encoders.scorers import load_scorer
 from embertune.encoders.sentence_transformers import SentenceTransformerEncoder
 from embertune.errors import ConfigError
@@ -45,8 +45,6 @@ from embertune.training.finetune.trainer import Trained, train
 
 __all__ = ["finetune"]
 
-# Encoders of these names are no models of the Hugging Face hub.
-_ENCODERS = ("static", "hashing", "model2vec/", "fastembed/", "precomputed:")
 _DONE = "done.json"
 # Settings that decide what is trained; the others only say where from, where to and what is measured.
 _TRAINED_BY = (
@@ -95,17 +93,8 @@ def finetune(
         embertune.errors.ConfigError: Invalid configuration:
         - There is no key num_epoch. Did you mean num_epochs?
     """
-    settings = _settings(config)
-    if settings.taught and teacher is None and settings.loss.teacher is None:
-        raise ConfigError(
-            f"The loss {settings.loss.name} distils a teacher, which was not named. Type: "
-            "loss.teacher=cross-encoder/ms-marco-MiniLM-L6-v2"
-        )
-    if save:
-        check_output(settings.output_dir)
-        if settings.push_to_hub:
-            check_upload(settings.push_to_hub)
-    _check_packages(settings)
+    # By the first process alone: every one of them would print what is refused.
+    settings = processes.from_main(lambda: _settings(config, teacher, save))
     heard = progress if processes.is_main() else silent
     with _cache(settings) as folder:
         main = _Main(settings, Stages(folder), teacher, heard)
@@ -174,14 +163,29 @@ class _Main:
         return record, measured.verdict, measured.texts, measured.details
 
 
-def _settings(config: FinetuneConfig | Mapping[str, Any] | str | Path | None) -> FinetuneConfig:
+def _settings(
+    config: FinetuneConfig | Mapping[str, Any] | str | Path | None, teacher: Teacher | None, save: bool
+) -> FinetuneConfig:
+    """Read the configuration, and refuse before any work what would be refused after it."""
     if isinstance(config, FinetuneConfig):
-        return config
-    return make_config(config) if isinstance(config, Mapping) else read_config(config)
+        settings = config
+    else:
+        settings = make_config(config) if isinstance(config, Mapping) else read_config(config)
+    if settings.taught and teacher is None and settings.loss.teacher is None:
+        raise ConfigError(
+            f"The loss {settings.loss.name} distils a teacher, which was not named. Type: "
+            "loss.teacher=cross-encoder/ms-marco-MiniLM-L6-v2"
+        )
+    if save:
+        check_output(settings.output_dir)
+        if settings.push_to_hub:
+            check_upload(settings.push_to_hub)
+    _check_packages(settings)
+    return settings
 
 
 def _check_packages(config: FinetuneConfig) -> None:
-    """Say before any work which package is missing."""
+    """Say which package is missing."""
     for module in ("sentence_transformers", "datasets", "accelerate"):
         require(module, extra="finetune", purpose="Fine-tuning")
     if missing := [name for name in config.tracking if find_spec(name) is None]:
@@ -250,9 +254,9 @@ class _Mine:
 
 
 def _mining_model(name: str, batch_size: int) -> Encoder:
-    if name.startswith(_ENCODERS):
-        return load_encoder(name)
-    return SentenceTransformerEncoder(name, batch_size=batch_size)
+    if names_weights(name):
+        return SentenceTransformerEncoder(name, batch_size=batch_size)
+    return load_encoder(name)
 
 
 def _scorer(config: FinetuneConfig, teacher: Teacher | None) -> Teacher | None:

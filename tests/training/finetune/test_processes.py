@@ -13,7 +13,7 @@ import pytest
 from embertune.cli import root
 from embertune.core.progress import silent
 from embertune.data.dataset import Dataset
-from embertune.errors import ConfigError, TrainingError
+from embertune.errors import ConfigError, MissingExtraError, StorageError, TrainingError
 from embertune.recipes import finetune_model
 from embertune.training.finetune import processes, trainer
 from embertune.training.finetune.config import FinetuneConfig, LossConfig, MiningSettings
@@ -52,10 +52,11 @@ def test_the_first_process_alone_opens_the_file_for_progress(tmp_path, monkeypat
         monkeypatch.setenv(name, value)
     called = []
     monkeypatch.setattr(finetune_model, "finetune", lambda **given: called.append(given))
+    monkeypatch.setattr(processes, "from_main", lambda work: "what the first process read")
     file = tmp_path / "progress.jsonl"
     file.write_text("of the first\n", encoding="utf-8")
     assert root.main(["finetune", "data=x", "--progress-file", str(file)], standalone_mode=False) in (None, 0)
-    assert len(called) == 1
+    assert called == [{"config": "what the first process read"}]
     assert file.read_text(encoding="utf-8") == "of the first\n"
 
 
@@ -131,6 +132,28 @@ def test_the_command_trains_in_two_processes_and_speaks_once(still_model, animal
     assert record["training"]["steps"] == record["training"]["rows"] // 16
     assert record == json.loads((tmp_path / "out" / "record.json").read_text(encoding="utf-8"))
     assert done.stderr.count("Report: out/report.html") == 1
+
+
+@pytest.mark.torch
+def test_a_mistake_is_told_once_by_two_processes(tmp_path):
+    done = launch("-m", "embertune", "finetune", "data=x", "num_epoch=3", cwd=tmp_path)
+    assert done.returncode != 0
+    assert done.stderr.count("There is no key num_epoch. Did you mean num_epochs?") == 1, done.stderr
+
+
+@pytest.mark.parametrize(
+    "config", [{"num_epoch": 3}, {"output_dir": "."}, {"loss": "margin_mse"}, {"tracking": ["no_such_tracker"]}]
+)
+def test_the_first_process_alone_looks_for_mistakes(monkeypatch, config):
+    with pytest.raises((ConfigError, StorageError, MissingExtraError)):
+        finetune_model.finetune("x", config)
+
+    def failed_in_the_first(work):
+        raise SystemExit(0)
+
+    monkeypatch.setattr(processes, "from_main", failed_in_the_first)
+    with pytest.raises(SystemExit):
+        finetune_model.finetune("x", config)
 
 
 def parts_of(model, rows, config, folder):
