@@ -77,7 +77,7 @@ def teacher_of(data):
         ("mnrl", {"gradient_checkpointing": True, "gradient_accumulation_steps": 2, "num_epochs": 20}),
         ("mnrl", {"precision": "bf16"}),
         ("mnrl", {"query_only": True}),
-        ("mnrl", {"lora": 8, "learning_rate": 1e-2, "num_epochs": 15}),
+        ("mnrl", {"lora": 8, "learning_rate": 1e-2, "num_epochs": 25}),
         ("mnrl", {"lora": 8, "query_only": True, "learning_rate": 1e-2, "num_epochs": 15}),
         ("cached_mnrl", {}),
         ("cached_mnrl", {"query_only": True}),
