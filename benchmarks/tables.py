@@ -77,11 +77,11 @@ def long_table(rows):
     return lines
 
 
-def aa_lines(report):
+def aa_lines(side, report):
     found = report["summary"]
     half = found["half shuffled"]
     lines = [
-        f"{found['data sets']} data sets whose training labels are shuffled: the verdict was `ship` for "
+        f'side="{side}": {found["data sets"]} data sets whose training labels are shuffled: the verdict was `ship` for '
         f"{found['ship']} ({found['ship'] / found['data sets']:.1%}). Of {half['data sets']} with half of them "
         f"shuffled {half['ship']} shipped, {half['ship without a true gain']} of these without a true gain.",
         "",
@@ -121,7 +121,9 @@ def page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration, 
     if synthetic:
         parts += ["## Queries cut out of documents", "", *synthetic_table.lines(synthetic), ""]
     if aa:
-        parts += ["## The judge, judged", "", "`python benchmarks/aa_check.py`", "", *aa_lines(aa), ""]
+        parts += ["## The judge, judged", "", "`python benchmarks/aa_check.py [--side query]`", ""]
+        for side, report in aa.items():
+            parts += [*aa_lines(side, report), ""]
     if rules:
         parts += ["## How dev should choose", "", "`python benchmarks/selection_rules.py`", "", *rule_lines(rules), ""]
     if searched:
@@ -139,8 +141,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail if something would change")
     check = parser.parse_args().check
-    names = ("reach", "aa", "selection_rules", "peers", "foreign", "synthetic")
-    reach, aa, rules, peers, foreign, synthetic = (read(f"{name}.json") for name in names)
+    names = ("reach", "selection_rules", "peers", "foreign", "synthetic")
+    reach, rules, peers, foreign, synthetic = (read(f"{name}.json") for name in names)
+    aa = {side: found for side in ("auto", "query") if (found := read(f"aa-{side}.json"))}
     speed = read("transform.json"), read("growth.json")
     labels, migration = (read("audit.json"), read("curve.json")), read("migrate.json")
     searched = read("optuna.json")
