@@ -77,8 +77,14 @@ def long_table(rows):
     return lines
 
 
-def aa_lines(side, report):
-    found = report["summary"]
+def aa_lines(reports):
+    lines = ["## The judge, judged", "", "`python benchmarks/aa_check.py [--side query]`", ""] if reports else []
+    for side, report in reports.items():
+        lines += [*aa_table(side, report["summary"]), ""]
+    return lines
+
+
+def aa_table(side, found):
     half = found["half shuffled"]
     lines = [
         f'side="{side}": {found["data sets"]} data sets whose training labels are shuffled: the verdict was `ship` for '
@@ -120,10 +126,7 @@ def page(reach, aa, rules, peers, foreign, synthetic, speed, labels, migration, 
         parts += ["## What other queries pay", "", *foreign_table.lines(foreign), ""]
     if synthetic:
         parts += ["## Queries cut out of documents", "", *synthetic_table.lines(synthetic), ""]
-    if aa:
-        parts += ["## The judge, judged", "", "`python benchmarks/aa_check.py [--side query]`", ""]
-        for side, report in aa.items():
-            parts += [*aa_lines(side, report), ""]
+    parts += aa_lines(aa)
     if rules:
         parts += ["## How dev should choose", "", "`python benchmarks/selection_rules.py`", "", *rule_lines(rules), ""]
     if searched:
