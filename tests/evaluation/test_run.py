@@ -141,7 +141,7 @@ def test_a_folder_that_refuses_leaves_the_old_file(tmp_path):
     with pytest.raises(
         StorageError, match=re.escape(f"There is no folder {tmp_path / 'missing'} to write run.txt to.")
     ):
-        run.write(tmp_path / "missing" / "run.txt")
+        run.write(missing / "run.txt")
     with pytest.raises(StorageError, match=re.escape(f"{tmp_path / 'taken'} could not be written: ")):
         run.write(tmp_path / "taken")
     assert os.listdir(tmp_path) == ["taken"]
