@@ -136,14 +136,12 @@ def test_ids_that_a_file_cannot_carry_are_told(tmp_path, name, query, document, 
 
 
 def test_a_folder_that_refuses_leaves_the_old_file(tmp_path):
-    run = Run.from_scores({"q": {"a": 1}})
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(
-        StorageError, match=re.escape(f"There is no folder {tmp_path / 'missing'} to write run.txt to.")
-    ):
+    run, missing, taken = Run.from_scores({"q": {"a": 1}}), tmp_path / "missing", tmp_path / "taken"
+    taken.mkdir()
+    with pytest.raises(StorageError, match=re.escape(f"There is no folder {missing} to write run.txt to.")):
         run.write(missing / "run.txt")
-    with pytest.raises(StorageError, match=re.escape(f"{tmp_path / 'taken'} could not be written: ")):
-        run.write(tmp_path / "taken")
+    with pytest.raises(StorageError, match=re.escape(f"{taken} could not be written: ")):
+        run.write(taken)
     assert os.listdir(tmp_path) == ["taken"]
 
 
