@@ -145,7 +145,7 @@ class CacheSession:
             rows.append((key, data, _checksum(key, data)))
         try:
             with self._connection:
-                self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+                self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows).close()
         except sqlite3.OperationalError as error:  # full disk, read-only folder, lock held too long
             self._writable = False
             self._cache.warn("Could not write to the cache", error)

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,8 @@ class Journal:
             for start in range(0, len(keys), _LOOKUP):
                 part = keys[start : start + _LOOKUP]
                 query = f"SELECT key, answer FROM answers WHERE key IN ({','.join('?' * len(part))})"
-                with self._lock:
-                    rows = self._connection.execute(query, part).fetchall()
+                with self._lock, closing(self._connection.execute(query, part)) as cursor:
+                    rows = cursor.fetchall()
                 found.update({key: json.loads(answer) for key, answer in rows})
         except sqlite3.Error as error:
             raise self._refused(error, "Answers in it are kept.") from None
@@ -146,8 +146,10 @@ class Journal:
         return connection
 
     def _write(self, content: Sequence[tuple[bytes, str]]) -> None:
+        # Whoever lists all objects (a memory profiler) holds the cursor, too. Dropped when not closed it resets its
+        # statement, which another thread may be executing by then.
         with self._connection:
-            self._connection.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", content)
+            self._connection.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", content).close()
         if time.monotonic() - self._synced > _SYNC_SECONDS:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             self._synced = time.monotonic()
