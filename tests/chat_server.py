@@ -6,12 +6,18 @@ Run as a script it serves until it is killed, and appends what it answered to a 
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
+import signal
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 _WANTED = re.compile(r"^- passage (\d+): ([^;\n]*)", re.MULTILINE)
@@ -20,6 +26,17 @@ _CHUNKS = re.compile(r"^Write (\d+) new passage", re.MULTILINE)
 _QUESTION = re.compile(r"^Question: (.*)", re.MULTILINE)
 _MARK = re.compile(r"mark\w+")
 FAULTS = ["cut", "half", "broken json", "prose", "none", "too few", "other passage", 500, 503, 429, "empty"]
+# LiteLLM takes seconds to import, so one process imports it and forks those that are killed.
+_FORKS = """
+import litellm
+for line in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        run()
+        os._exit(0)
+    print(pid, flush=True)
+    print(os.waitpid(pid, 0)[1], flush=True)
+"""
 
 
 class ChatServer:
@@ -159,6 +176,44 @@ def write_queries(body: dict[str, Any], number: int) -> tuple[str, list[dict[str
 def _words(number: int, at: int) -> str:
     """Ten words that no other passage has."""
     return " ".join(f"word{number}of{at}at{place}" for place in range(10))
+
+
+@contextmanager
+def killable_runs(program: str, log: Path, *arguments: object, faults: float = 0.0) -> Iterator[Callable[..., int]]:
+    """Give a function that runs a program against a server of its own, which is not killed with it.
+
+    Args:
+        program: Text that defines `run()`; its `sys.argv` holds the server's address and the arguments.
+        log: Where the server writes what it gave, a line each.
+        arguments: For the program.
+        faults: How many of the server's answers fail.
+
+    The function kills the run once the server has `given` so many answers in all (None: not), and tells how it ended.
+    """
+    log.touch()
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True}
+    environment = {**os.environ, "OPENAI_API_KEY": "sk-of-a-test", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    with subprocess.Popen([sys.executable, __file__, str(faults), str(log)], **pipes) as server:
+        try:
+            base = server.stdout.readline().strip()
+            command = [sys.executable, "-c", "import os, sys\n" + program + _FORKS, base, *map(str, arguments)]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, **pipes) as parent:
+
+                def run(given: int | None) -> int:
+                    parent.stdin.write("run\n")
+                    parent.stdin.flush()
+                    pid = int(parent.stdout.readline())
+                    if given is not None:
+                        until = time.monotonic() + 120
+                        while len(log.read_text("utf-8").splitlines()) < given and time.monotonic() < until:
+                            time.sleep(0.02)
+                        os.kill(pid, signal.SIGKILL)
+                    return int(parent.stdout.readline())
+
+                yield run
+                parent.stdin.close()
+        finally:
+            server.kill()
 
 
 if __name__ == "__main__":

@@ -65,13 +65,19 @@ def priced():
     return Priced
 
 
-@pytest.fixture
-def chat_server():
-    """A chat API on 127.0.0.1 that writes queries and passages; see tests/chat_server.py."""
+@pytest.fixture(scope="session")
+def chat_module():
+    """tests/chat_server.py."""
     spec = importlib.util.spec_from_file_location("chat_server", Path(__file__).with_name("chat_server.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    server = module.ChatServer()
+    return module
+
+
+@pytest.fixture
+def chat_server(chat_module):
+    """A chat API on 127.0.0.1 that writes queries and passages."""
+    server = chat_module.ChatServer()
     yield server
     server.close()
 

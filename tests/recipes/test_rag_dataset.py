@@ -4,11 +4,7 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -241,9 +237,7 @@ def test_datasets_loads_it_as_conversations(folder, questions, tmp_path):
     assert [message["role"] for message in table[0]["prompt"]] == ["system", "user"]
 
 
-# LiteLLM takes seconds to import, so one process imports it and forks those that are killed.
-SCRIPT = """
-import os, sys
+PROGRAM = """
 from embertune.recipes.rag_dataset import rag_dataset
 base, out, journal = sys.argv[1:]
 texts = [f"The answer to riddle {i} has mark{i}x in it, as told here." for i in range(300)]
@@ -252,35 +246,17 @@ questions = [f"what is riddle {i}" for i in range(300)]
 def run():
     rag_dataset("hashing", texts, questions, k=1, llm="openai/gpt-4o-mini", api_base=base, timeout=5, max_retries=20,
                 journal=journal).save(out)
-
-import litellm
-for line in sys.stdin:
-    pid = os.fork()
-    if not pid:
-        run()
-        os._exit(0)
-    print(pid, flush=True)
-    print(os.waitpid(pid, 0)[1], flush=True)
 """
 
 
 @needs_litellm
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_killed_twice_it_goes_on_and_asks_for_nothing_twice(tmp_path):
+def test_killed_twice_it_goes_on_and_asks_for_nothing_twice(tmp_path, chat_module):
     log, out = tmp_path / "given", tmp_path / "rows.jsonl"
-    log.touch()
-    program = Path(__file__).parents[1] / "chat_server.py"
-    pipes = {"stdout": subprocess.PIPE, "text": True}
-    environment = {**os.environ, "OPENAI_API_KEY": KEY}
-    with subprocess.Popen([sys.executable, program, "0", str(log)], **pipes) as server:
-        base = server.stdout.readline().strip()
-        command = [sys.executable, "-c", SCRIPT, base, str(out), str(tmp_path / "journal.sqlite3")]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, **pipes) as parent:
-            statuses = [run_and_kill(parent, log, given) for given in (60, 160)]
-            assert not out.exists()
-            statuses.append(run_and_kill(parent, log, None))
-            parent.stdin.close()
-        server.kill()
+    with chat_module.killable_runs(PROGRAM, log, out, tmp_path / "journal.sqlite3") as run:
+        statuses = [run(given) for given in (60, 160)]
+        assert not out.exists()
+        statuses.append(run(None))
     assert statuses == [signal.SIGKILL, signal.SIGKILL, 0]
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [row["question"] for row in rows] == [f"what is riddle {i}" for i in range(300)]
@@ -289,16 +265,3 @@ def test_killed_twice_it_goes_on_and_asks_for_nothing_twice(tmp_path):
     # What is lost was on its way to a process that was killed: eight requests at once.
     assert 300 <= len(given) <= 300 + 2 * 8
     assert {row["answer"] for row in rows} <= set(given)
-
-
-def run_and_kill(parent, log, given):
-    """Run it, kill it once the server has given so many answers, and tell how it ended."""
-    parent.stdin.write("run\n")
-    parent.stdin.flush()
-    pid = int(parent.stdout.readline())
-    if given is not None:
-        until = time.monotonic() + 120
-        while len(log.read_text(encoding="utf-8").splitlines()) < given and time.monotonic() < until:
-            time.sleep(0.02)
-        os.kill(pid, signal.SIGKILL)
-    return int(parent.stdout.readline())

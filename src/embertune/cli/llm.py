@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
+from embertune.cli.options import together
 from embertune.errors import ConfigError
 
 __all__ = ["chat_options", "llm_options", "take_chat_options", "take_llm_options"]
 
-_QUERIES: list[Any] = [
+_queries = together(
     click.option("--language", help="Of --llm: the language of the queries, such as German.  [default: each chunk's]"),
     click.option("--chunks-per-request", type=click.IntRange(1),
                  help="Of --llm.  [default: as many as ask for 40 queries, at most 8]"),
     click.option("--max-copied", type=click.IntRange(1),
                  help="Of --llm: words in a row that a query may share with its chunk.  [default: 4]"),
-]  # fmt: skip
-_CHAT: list[Any] = [
+)  # fmt: skip
+# What `take_chat_options` takes: the options of a language model, whatever it writes.
+chat_options = together(
     click.option("--api-base", metavar="URL", help="Of --llm: a server of your own in the provider's place."),
     click.option("--temperature", type=float, help="Of --llm.  [default: the provider's]"),
     click.option("--concurrency", type=click.IntRange(1), help="Of --llm: requests under way at once.  [default: 8]"),
@@ -35,24 +36,12 @@ _CHAT: list[Any] = [
     click.option("--budget-tokens", type=click.IntRange(1), help="Of --llm: stop before so many tokens are spent."),
     click.option("--journal", metavar="FILE", help="Of --llm: the file that keeps every answer; the same command goes "
                  "on from it.  [default: answers.sqlite3 beside the cache]"),
-]  # fmt: skip
+)  # fmt: skip
+# What `take_llm_options` takes.
+llm_options = together(_queries, chat_options)
 _CHAT_NAMES = ("api_base", "temperature", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout",
                "max_retries", "budget_usd", "budget_tokens", "journal")  # fmt: skip
 _NAMES = ("language", "chunks_per_request", "max_copied", *_CHAT_NAMES)
-
-
-def llm_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `take_llm_options` takes."""
-    for option in reversed([*_QUERIES, *_CHAT]):
-        command = option(command)
-    return command
-
-
-def chat_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `take_chat_options` takes: those of a language model, whatever it writes."""
-    for option in reversed(_CHAT):
-        command = option(command)
-    return command
 
 
 def take_chat_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -18,15 +18,30 @@ from embertune.errors import ConfigError, DataError, StorageError
 
 __all__ = [
     "check_out_file",
+    "chunking_options",
     "column_options",
     "encoder_options",
     "json_option",
     "make_encoder",
     "progress_option",
     "read_dataset",
+    "store_options",
+    "together",
 ]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def together(*options: Decorator) -> Decorator:
+    """Give several options as one decorator; in the help they stand in this order."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
@@ -40,7 +55,8 @@ progress_option: Decorator = click.option(
     help="Also write progress to FILE, as one JSON object on each line.",
 )  # fmt: skip
 
-_ENCODER: list[Decorator] = [
+# What `make_encoder` takes.
+encoder_options = together(
     click.option(
         "--encoder", "-e", default="static", show_default=True,
         help="Who embeds: static, sentence-transformers/NAME, model2vec/NAME, fastembed/NAME, a model folder, "
@@ -52,33 +68,30 @@ _ENCODER: list[Decorator] = [
     click.option("--dimensions", type=int, help="Shorter vectors, where the API offers them."),
     click.option("--api-base", help="Address of an API that speaks another one's language, such as a local server."),
     click.option("--no-cache", is_flag=True, help="Neither read nor write the embedding cache."),
-]  # fmt: skip
+)  # fmt: skip
 
+# What `read_dataset` takes.
+column_options: Decorator = click.option(
+    "--columns", multiple=True, metavar="ROLE=NAME",
+    help='Where a column is not recognised: --columns "query=my question" --columns document=body.',
+)  # fmt: skip
 
-def encoder_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `make_encoder` takes."""
-    for option in reversed(_ENCODER):
-        command = option(command)
-    return command
+# What `embertune.integrations.stores.open_store` takes.
+store_options = together(
+    click.option("--store", metavar="URL", help="A vector database: postgresql://…?table=T, chroma:DIR#NAME, "
+                 "qdrant:DIR#NAME, lancedb:DIR#NAME, weaviate:URL#NAME, faiss:FILE."),
+    click.option("--out-name", metavar="NAME", help="What the place of the tuned vectors in the store is called."),
+)  # fmt: skip
 
-
-def column_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --columns, which `read_dataset` takes."""
-    return click.option(
-        "--columns", multiple=True, metavar="ROLE=NAME",
-        help='Where a column is not recognised: --columns "query=my question" --columns document=body.',
-    )(command)  # fmt: skip
-
-
-def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --store and --out-name, which `embertune.integrations.stores.open_store` takes."""
-    for option in (
-        click.option("--out-name", metavar="NAME", help="What the place of the tuned vectors in the store is called."),
-        click.option("--store", metavar="URL", help="A vector database: postgresql://…?table=T, chroma:DIR#NAME, "
-                     "qdrant:DIR#NAME, lancedb:DIR#NAME, weaviate:URL#NAME, faiss:FILE."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+# What `embertune.recipes.synthesize.read_chunks` takes.
+chunking_options = together(
+    click.option("--chunk-by", type=click.Choice(["tokens", "sentences", "headings"]), default="sentences",
+                 show_default=True, help="Where documents are cut."),
+    click.option("--chunk-size", type=click.IntRange(1), default=200, show_default=True,
+                 help="The most tokens in a chunk."),
+    click.option("--overlap", type=click.IntRange(0), default=0, show_default=True,
+                 help="The most tokens that a chunk shares with the one before."),
+)  # fmt: skip
 
 
 def make_encoder(options: dict[str, Any]) -> Encoder:

@@ -8,7 +8,7 @@ import click
 
 from embertune.cli.console import Console, emit
 from embertune.cli.llm import chat_options, take_chat_options
-from embertune.cli.options import check_out_file, json_option, progress_option
+from embertune.cli.options import check_out_file, chunking_options, json_option, progress_option
 
 __all__ = ["command"]
 
@@ -26,13 +26,7 @@ __all__ = ["command"]
 @click.option("--top-k", "k", type=click.IntRange(1), default=5, show_default=True, help="Passages for a question.")
 @click.option("--system", metavar="TEXT", help="What the LLM to be trained is told first.  [default: to answer from "
               "the passages alone]")  # fmt: skip
-@click.option("--chunk-by", type=click.Choice(["tokens", "sentences", "headings"]), default="sentences",
-              show_default=True, help="Where documents are cut.")  # fmt: skip
-@click.option(
-    "--chunk-size", type=click.IntRange(1), default=200, show_default=True, help="The most tokens in a passage."
-)
-@click.option("--overlap", type=click.IntRange(0), default=0, show_default=True,
-              help="The most tokens that a passage shares with the one before.")  # fmt: skip
+@chunking_options
 @chat_options
 @progress_option
 @json_option

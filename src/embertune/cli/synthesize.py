@@ -10,7 +10,7 @@ import click
 
 from embertune.cli.console import Console, emit
 from embertune.cli.llm import llm_options, take_llm_options
-from embertune.cli.options import json_option, progress_option
+from embertune.cli.options import chunking_options, json_option, progress_option
 from embertune.core.paths import as_path
 from embertune.errors import StorageError
 
@@ -24,13 +24,7 @@ __all__ = ["command"]
               "openai/gpt-4o-mini or ollama/llama3.1, or seq2seq:MODEL of transformers.  [default: they are cut "
               "out of the chunks, offline]")  # fmt: skip
 @click.option("--per-chunk", "-n", type=click.IntRange(1), default=4, show_default=True, help="Queries for a chunk.")
-@click.option("--chunk-by", type=click.Choice(["tokens", "sentences", "headings"]), default="sentences",
-              show_default=True, help="Where documents are cut.")  # fmt: skip
-@click.option(
-    "--chunk-size", type=click.IntRange(1), default=200, show_default=True, help="The most tokens in a chunk."
-)
-@click.option("--overlap", type=click.IntRange(0), default=0, show_default=True,
-              help="The most tokens that a chunk shares with the one before.")  # fmt: skip
+@chunking_options
 @click.option("--filter/--no-filter", "filter", default=None, help="Drop queries that nearly repeat others, are in "
               "another language than their chunk, or whose chunk BM25 does not find among its first 100.  "
               "[default: with --llm]")  # fmt: skip

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from embertune.adapters.base import Adapter
 from embertune.core.progress import Progress, silent
+from embertune.core.search import Positions
 from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.dataset import Dataset
 from embertune.encoders.adapted import AdaptedEncoder
@@ -18,7 +20,7 @@ from embertune.encoders.cost import Cost, Priced
 from embertune.encoders.precomputed import PrecomputedEncoder
 from embertune.errors import DataError, EncoderError
 
-__all__ = ["Encoded", "encode_dataset", "estimate_dataset"]
+__all__ = ["Encoded", "encode_dataset", "encode_texts", "estimate_dataset"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,26 @@ class Encoded:
     documents: Vectors
     seconds: float
     cost: Cost | None = None
+
+    def query_rows(self, ids: Iterable[str]) -> Positions:
+        """Give where some queries stand."""
+        return self._rows(self._query_at, ids)
+
+    def document_rows(self, ids: Iterable[str]) -> Positions:
+        """Give where some documents stand."""
+        return self._rows(self._document_at, ids)
+
+    @staticmethod
+    def _rows(place: Mapping[str, int], ids: Iterable[str]) -> Positions:
+        return np.array([place[each] for each in ids], dtype=np.intp)
+
+    @cached_property
+    def _query_at(self) -> dict[str, int]:
+        return {query: row for row, query in enumerate(self.query_ids)}
+
+    @cached_property
+    def _document_at(self) -> dict[str, int]:
+        return {document: row for row, document in enumerate(self.document_ids)}
 
     def adapted(self, adapter: Adapter) -> Encoded:
         """Give the same data set behind an adapter; nothing is embedded again.
@@ -89,8 +111,8 @@ def encode_dataset(encoder: Encoder, dataset: Dataset, *, progress: Progress = s
         documents = encoder.lookup(document_ids, "document")
     else:
         contents = [document.content for document in dataset.corpus.values()]
-        queries = _encode(encoder, list(dataset.queries.values()), "query", progress)
-        documents = _encode(encoder, contents, "document", progress)
+        queries = encode_texts(encoder, list(dataset.queries.values()), "query", progress=progress)
+        documents = encode_texts(encoder, contents, "document", progress=progress)
     if queries.shape[1] != documents.shape[1]:
         raise EncoderError(
             f"{encoder.spec} gave queries of {queries.shape[1]} dimensions and documents of {documents.shape[1]}. "
@@ -123,7 +145,26 @@ def estimate_dataset(encoder: Encoder, dataset: Dataset) -> Cost | None:
     return encoder.estimate(list(dataset.queries.values()), "query") + encoder.estimate(contents, "document")
 
 
-def _encode(encoder: Encoder, texts: list[str], side: Side, progress: Progress) -> Vectors:
+def encode_texts(encoder: Encoder, texts: list[str], side: Side, *, progress: Progress = silent) -> Vectors:
+    """Embed texts as a data set's are, each distinct one once.
+
+    Args:
+        encoder: From `load_encoder`, or any object with its two methods.
+        texts: n of them.
+        side: Whether they are queries or documents.
+        progress: Told as texts are done, by encoders that tell.
+
+    Returns:
+        (n, d), rows of length 1; an empty text has a vector of zeros.
+
+    Raises:
+        EncoderError: The encoder failed, or gave something else than a row for each text.
+
+    Example:
+        >>> from embertune.encoders.hashing import HashingEncoder
+        >>> encode_texts(HashingEncoder(), ["split a list", "open a file"], "query").shape
+        (2, 64)
+    """
     if isinstance(encoder, TextEncoder):
         vectors = encoder.encode(texts, side, progress=progress)
         # Scaling twice would move the last bits, and a served query must equal its row here.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -14,20 +14,23 @@ from typing import NamedTuple
 from embertune.adapters.base import Adapter
 from embertune.core.progress import Progress, silent
 from embertune.core.search import top_k
-from embertune.core.vectors import Vectors, as_vectors, normalize
+from embertune.core.vectors import Vectors
 from embertune.data.dataset import Dataset
+from embertune.data.document import Document
 from embertune.data.sentences import sentence_spans
 from embertune.data.synthesis.budget import Spent
 from embertune.data.synthesis.chat import Chat
 from embertune.data.texts import shortened
-from embertune.encoders.base import Encoder, TextEncoder
+from embertune.encoders.base import Encoder
+from embertune.encoders.encoded import encode_texts
 from embertune.encoders.load_adapted import load_adapted
 from embertune.encoders.registry import load_encoder
 from embertune.errors import DataError
 from embertune.evaluation.baselines import BM25
 
 __all__ = [
-    "SYSTEM", "Answer", "Library", "Passage", "Reader", "extract_answer", "numbered_passages", "write_answer",
+    "SYSTEM", "Answer", "Library", "Passage", "Reader", "extract_answer", "nearest_passages", "numbered_passages",
+    "write_answer",
 ]  # fmt: skip
 
 _LONGEST = 500
@@ -93,15 +96,10 @@ class Reader:
         """
         if not question.strip():
             raise DataError("There is no question. Type one, then ask.")
-        vector = _of_length_one(self.encoder, self.encoder.encode_query([question]))
+        vector = encode_texts(self.encoder, [question], "query")
         if self.adapter is not None:
             vector = self.adapter.transform(vector, "query")
-        positions, scores = top_k(vector, self.documents, count)
-        ids = list(self.dataset.corpus)
-        return tuple(
-            Passage(ids[at], self.dataset.corpus[ids[at]].content, float(score))
-            for at, score in zip(positions[0].tolist(), scores[0].tolist(), strict=True)
-        )
+        return next(nearest_passages(vector, self.documents, self.dataset.corpus, count))
 
 
 class Library:
@@ -154,7 +152,8 @@ class Library:
         # Also finds out, before anything is paid for, whether it can embed what is typed; and its dimension.
         loaded.encode_query(["?"])
         key = (dataset.fingerprint, json.dumps(loaded.spec.to_dict(), sort_keys=True))
-        documents = self._keep(key, lambda: _embed(loaded, dataset, progress))
+        texts = [document.content for document in dataset.corpus.values()]
+        documents = self._keep(key, lambda: encode_texts(loaded, texts, "document", progress=progress))
         if behind is not None and behind.changes("document"):
             base, place = documents, Path(str(adapter)) / "adapter.safetensors"
             age = str(place.stat().st_mtime_ns)
@@ -177,17 +176,27 @@ class Library:
         return kept
 
 
-def _embed(encoder: Encoder, dataset: Dataset, progress: Progress) -> Vectors:
-    texts = [document.content for document in dataset.corpus.values()]
-    if isinstance(encoder, TextEncoder):
-        return _of_length_one(encoder, encoder.encode(texts, "document", progress=progress))
-    return _of_length_one(encoder, encoder.encode_document(texts))
+def nearest_passages(
+    queries: Vectors, documents: Vectors, corpus: Mapping[str, Document], count: int
+) -> Iterator[tuple[Passage, ...]]:
+    """Give the passages nearest to every query, best first.
 
+    Args:
+        queries: (n, d), rows of length 1.
+        documents: (m, d), of the corpus in its order, rows of length 1.
+        corpus: Whose documents.
+        count: How many for each query; all if there are fewer.
 
-def _of_length_one(encoder: Encoder, vectors: Vectors) -> Vectors:
-    # Scaling twice would move the last bits, and a question must find what it found in the evaluation.
-    is_scaled = isinstance(encoder, TextEncoder) and encoder.spec.normalized
-    return vectors if is_scaled else normalize(as_vectors(vectors))
+    Example:
+        >>> import numpy as np
+        >>> corpus = {"d1": Document("It is red."), "d2": Document("It is 80 m tall.")}
+        >>> list(nearest_passages(np.eye(1, 2), np.eye(2), corpus, 1))
+        [(Passage(id='d1', text='It is red.', score=1.0),)]
+    """
+    ids = list(corpus)
+    positions, scores = top_k(queries, documents, count)
+    for places, values in zip(positions.tolist(), scores.tolist(), strict=True):
+        yield tuple(Passage(ids[at], corpus[ids[at]].content, value) for at, value in zip(places, values, strict=True))
 
 
 def extract_answer(question: str, passages: Sequence[Passage]) -> Answer:

@@ -1,7 +1,8 @@
-"""The one way from the queries of a trial to an adapter, for tuning and for learning curves."""
+"""The one way from the queries of a trial to an adapter: for tuning, learning curves and beside a fine-tuned model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from embertune.recipes.plan import Plan, Trial, inner_folds
 from embertune.training.config import TuneConfig
 from embertune.training.given import choose_given
 from embertune.training.lessons import Lessons
-from embertune.training.pool import Pool
+from embertune.training.pool import Fold, Pool
 from embertune.training.selection import Choice, choose
 
 __all__ = ["Known", "choose_for", "pool_of"]
@@ -37,17 +38,23 @@ def pool_of(trial: Trial, known: Known) -> Pool:
         known: Vectors and lessons of all queries.
     """
     encoded = known.encoded
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
     ids = list(trial.pool.queries)
-    rows = np.array([place[query] for query in ids], dtype=np.intp)
+    rows = encoded.query_rows(ids)
     judgments = Judgments.from_qrels(trial.pool.qrels, ids, encoded.document_ids)
     return Pool(encoded.queries[rows], encoded.documents, judgments, known.lessons.select(rows))
 
 
 def choose_for(
-    trial: Trial, known: Known, plan: Plan, config: TuneConfig, *, seed: int, progress: Progress = silent
+    trial: Trial,
+    known: Known,
+    plan: Plan,
+    config: TuneConfig,
+    *,
+    seed: int,
+    folds: Sequence[Fold] | None = None,
+    progress: Progress = silent,
 ) -> Choice:
-    """Fit on who may be fitted on in a trial, and choose by folds of them: the one path of `tune` and `learning_curve`.
+    """Fit on who may be fitted on in a trial, and choose by folds of them: the one path to a searched adapter.
 
     Args:
         trial: Whose pool is fitted on; its test is not looked at.
@@ -55,10 +62,11 @@ def choose_for(
         plan: How the data is split.
         config: What is tried.
         seed: Of everything random.
+        folds: Rows of the pool to fit on and to judge; None: as the plan cuts them.
         progress: Told of every setting.
     """
     pool = pool_of(trial, known)
-    cut = inner_folds(trial, plan.method, config, seed=seed)
+    cut = folds or inner_folds(trial, plan.method, config, seed=seed)
     if config.gate == "auto" and trial.pool.synthetic.keys() >= trial.pool.queries.keys():
         # A gate is taken where dev shows that own queries keep their gain by it, and people's are not among these. It
         # would cost them 0 to .005 of .19 on finance10k-lyft (docs/experiments.md); gate="yes" still has one.

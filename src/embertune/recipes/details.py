@@ -115,9 +115,8 @@ class _Side:
 
 def _near(trial: Trial, encoded: Encoded, queries: Vectors) -> list[list[tuple[str, float]]]:
     """Give the training queries nearest to each query, by the frozen encoder: what was learned, was learned there."""
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
     ids = list(trial.pool.queries)
-    found, cosines = top_k(queries, encoded.queries[[place[query] for query in ids]], _NEAR)
+    found, cosines = top_k(queries, encoded.queries[encoded.query_rows(ids)], _NEAR)
     return [
         [(ids[at], round(float(cosine), 4)) for at, cosine in zip(*pair, strict=True)]
         for pair in zip(found, cosines, strict=True)

@@ -14,17 +14,15 @@ from embertune.encoders.encoded import Encoded
 from embertune.evaluation.compare import Duel, compare_two
 from embertune.evaluation.evaluate import Evaluation, evaluate
 from embertune.evaluation.holdout import Holdout
-from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.run import Run
+from embertune.recipes.choosing import Known, choose_for
 from embertune.recipes.details import make_details
 from embertune.recipes.finetune_data import Parts
 from embertune.recipes.measure import Measured, Rankings, Told, read_off, reported_metrics
-from embertune.recipes.plan import inner_folds
 from embertune.recipes.ranking import depth_of, rank
 from embertune.training.config import TuneConfig
 from embertune.training.lessons import Lessons
-from embertune.training.pool import Fold, Pool
-from embertune.training.selection import choose
+from embertune.training.pool import Fold
 
 __all__ = ["ADAPTER", "BOTH", "Fitted", "Judged", "fit_adapter", "judge_all"]
 
@@ -76,16 +74,9 @@ def fit_adapter(
     """
     started = time.perf_counter()
     config = TuneConfig.of_effort("normal", metric=metric)
-    if parts.trial.pool.synthetic.keys() >= parts.trial.pool.queries.keys():
-        config = replace(config, gate="no")  # people ask in other words than synthetic queries; as in `tune`
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
-    ids = list(parts.trial.pool.queries)
-    rows = np.array([place[query] for query in ids], dtype=np.intp)
-    judgments = Judgments.from_qrels(parts.trial.pool.qrels, ids, encoded.document_ids)
-    lessons = Lessons.of(parts.dataset, encoded).select(rows)
-    pool = Pool(encoded.queries[rows], encoded.documents, judgments, lessons)
-    cut = _by_dev(parts, ids) if by_dev else inner_folds(parts.trial, parts.plan.method, config, seed=seed)
-    found = choose(pool, cut, config, seed=seed, seen_share=parts.plan.seen_share, progress=progress)
+    known = Known(encoded, Lessons.of(parts.dataset, encoded))
+    folds = _by_dev(parts, list(parts.trial.pool.queries)) if by_dev else None
+    found = choose_for(parts.trial, known, parts.plan, config, seed=seed, folds=folds, progress=progress)
     return Fitted(found.adapter, time.perf_counter() - started)
 
 

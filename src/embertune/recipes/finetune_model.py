@@ -269,12 +269,10 @@ def _scorer(config: FinetuneConfig, teacher: Teacher | None) -> Teacher | None:
 
 def _vectors(encoded: Encoded, dev: Dataset, judge: DevJudge | None = None) -> tuple[Any, Any]:
     """Give the vectors of dev's queries, and of the corpus or of what the judge has of it."""
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
-    queries = encoded.queries[[place[query] for query in dev.queries]]
+    queries = encoded.queries[encoded.query_rows(dev.queries)]
     if judge is None:
         return queries, encoded.documents
-    at = {document: row for row, document in enumerate(encoded.document_ids)}
-    return queries, encoded.documents[[at[document] for document in judge.document_ids]]
+    return queries, encoded.documents[encoded.document_rows(judge.document_ids)]
 
 
 def _trained(

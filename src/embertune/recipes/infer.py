@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embertune.core.vectors import Vectors, as_vectors, normalize
+from embertune.core.vectors import Vectors
 from embertune.data.texts import shortened
 from embertune.encoders.base import Encoder
+from embertune.encoders.encoded import encode_texts
 from embertune.encoders.load_adapted import open_encoder
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError
@@ -102,11 +103,7 @@ def infer(
             'Expected two texts or more ("text" "text"), or --query "text" --document "text".'
         )
     encoder = open_encoder(model, **options) if isinstance(model, str | Path) else load_encoder(model, **options)
-    left = _unit(encoder.encode_query(list(texts or queries)))
-    right = left if texts else _unit(encoder.encode_document(list(documents)))
+    left = encode_texts(encoder, list(texts or queries), "query")
+    right = left if texts else encode_texts(encoder, list(documents), "document")
     sides = tuple(texts or queries), tuple(texts or documents)
     return Similarities(*sides, left @ right.T, int(left.shape[1]), is_symmetric=bool(texts))
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    return normalize(as_vectors(vectors))

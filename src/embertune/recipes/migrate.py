@@ -19,7 +19,7 @@ from embertune.core.hashing import fingerprint_texts
 from embertune.core.paths import as_path
 from embertune.core.progress import Progress, silent
 from embertune.core.search import top_k
-from embertune.core.vectors import Vectors, as_vectors, normalize
+from embertune.core.vectors import Vectors
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
 from embertune.data.lines import read_json_lines, read_lines
@@ -27,7 +27,7 @@ from embertune.data.texts import normalize_text
 from embertune.encoders.base import Encoder, Side, TextEncoder
 from embertune.encoders.canaries import embed_canaries
 from embertune.encoders.cost import Cost, Priced
-from embertune.encoders.encoded import encode_dataset
+from embertune.encoders.encoded import encode_dataset, encode_texts
 from embertune.encoders.registry import load_encoder
 from embertune.errors import ConfigError, DataError
 from embertune.evaluation.evaluate import evaluate_positions
@@ -130,7 +130,7 @@ def migrate(  # noqa: PLR0913 - what a migration is of, and what a recipe takes
         before_embedding(encoder, texts)
     started = time.perf_counter()
     estimated = _estimate(ends.new, texts)
-    source, goal = (_embed(encoder, texts, ends.side, progress) for encoder in (ends.mapped, ends.goal))
+    source, goal = (encode_texts(encoder, texts, ends.side, progress=progress) for encoder in (ends.mapped, ends.goal))
     embedded = time.perf_counter()
     chosen = choose_bridge(
         source, goal, parts, direction=direction, target=ends.goal.spec.to_dict(), effort=effort, seed=seed,
@@ -258,12 +258,6 @@ def _sample_of(sample: Sequence[str] | str | Path, test: Dataset | None) -> tupl
     asked = {normalize_text(text) for text in test.queries.values()} if test is not None else set()
     kept = [text for text in distinct if normalize_text(text) not in asked]
     return kept, len(distinct) - len(kept)
-
-
-def _embed(encoder: Encoder, texts: list[str], side: Side, progress: Progress) -> Vectors:
-    if isinstance(encoder, TextEncoder):
-        return normalize(encoder.encode(texts, side, progress=progress))
-    return normalize(as_vectors(encoder.encode_query(texts) if side == "query" else encoder.encode_document(texts)))
 
 
 def _by_neighbours(bridge: BridgeAdapter, source: Vectors, goal: Vectors, parts: Parts, direction: str) -> _Judged:

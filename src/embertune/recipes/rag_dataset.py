@@ -11,8 +11,6 @@ from typing import Any, Unpack
 
 from embertune.core.files import write_whole
 from embertune.core.progress import Progress, silent
-from embertune.core.search import top_k
-from embertune.core.vectors import Vectors, as_vectors, normalize
 from embertune.data.chunking import ChunkBy
 from embertune.data.document import Document
 from embertune.data.from_chunks import chunk_corpus
@@ -22,10 +20,11 @@ from embertune.data.synthesis.chat import Chat, ChatConfig, ChatOptions, Unusabl
 from embertune.data.synthesis.journal import Journal, answer_key, open_journal
 from embertune.data.synthesis.window import Window
 from embertune.data.texts import counted
-from embertune.encoders.base import Encoder, TextEncoder
+from embertune.encoders.base import Encoder
+from embertune.encoders.encoded import encode_texts
 from embertune.encoders.load_adapted import open_encoder
 from embertune.errors import ConfigError, DataError, LLMError
-from embertune.recipes.ask import SYSTEM, Passage, numbered_passages, write_answer
+from embertune.recipes.ask import SYSTEM, Passage, nearest_passages, numbered_passages, write_answer
 from embertune.recipes.synthesize import read_chunks
 
 __all__ = ["INSTRUCTION", "RagDataset", "rag_dataset"]
@@ -199,23 +198,11 @@ def _retrieve(
 ) -> Iterator[tuple[Passage, ...]]:
     """Give the passages nearest to every question, best first."""
     encoder = open_encoder(source) if isinstance(source, str | Path) else source
-    ids = list(corpus)
     # Questions first: whoever cannot embed them is not paid for documents.
-    queries = _embed(encoder, [question.text for question in asked], "query", progress)
-    documents = _embed(encoder, [corpus[key].content for key in ids], "document", progress)
-    positions, scores = top_k(queries, documents, min(k, len(ids)))
-    for places, values in zip(positions.tolist(), scores.tolist(), strict=True):
-        yield tuple(
-            Passage(ids[at], corpus[ids[at]].content, float(value)) for at, value in zip(places, values, strict=True)
-        )
-
-
-def _embed(encoder: Encoder, texts: list[str], side: str, progress: Progress) -> Vectors:
-    if isinstance(encoder, TextEncoder):
-        found = encoder.encode(texts, "query" if side == "query" else "document", progress=progress)
-    else:
-        found = encoder.encode_query(texts) if side == "query" else encoder.encode_document(texts)
-    return normalize(as_vectors(found))
+    queries = encode_texts(encoder, [question.text for question in asked], "query", progress=progress)
+    contents = [document.content for document in corpus.values()]
+    documents = encode_texts(encoder, contents, "document", progress=progress)
+    return nearest_passages(queries, documents, corpus, k)
 
 
 def _answer(rows: Sequence[_Row], chat: Chat, progress: Progress) -> list[str]:

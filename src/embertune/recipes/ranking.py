@@ -59,10 +59,9 @@ def rank(trials: Sequence[Trial], adapters: Sequence[Adapter], encoded: Encoded,
         encoded: The vectors of the data set.
         depth: How many documents are kept per query.
     """
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
     queries, documents, positions, scores = [], [], [], []
     for trial, adapter in zip(trials, adapters, strict=True):
-        rows = [place[query] for query in trial.test.queries]
+        rows = encoded.query_rows(trial.test.queries)
         queries.append(adapter.transform(encoded.queries[rows], "query"))
         documents.append(adapter.transform(encoded.documents, "document"))
         found = top_k(queries[-1], documents[-1], depth)

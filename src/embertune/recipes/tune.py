@@ -231,12 +231,11 @@ def _refuse_equal_documents(dataset: Dataset, encoded: Encoded) -> None:
 
 def _leakage(plan: Plan, encoded: Encoded | None = None) -> Leakage:
     """Look for copies, and with vectors for near-copies, across every trial; in folds each query is tested in one."""
-    place = {query: row for row, query in enumerate(encoded.query_ids if encoded else ())}
 
     def across(trial: Trial) -> Leakage:
         if encoded is None:
             return find_leakage(trial.pool, trial.test)
-        train, test = (encoded.queries[[place[query] for query in part.queries]] for part in (trial.pool, trial.test))
+        train, test = (encoded.queries[encoded.query_rows(part.queries)] for part in (trial.pool, trial.test))
         return find_leakage(trial.pool, trial.test, train_vectors=train, test_vectors=test)
 
     found = [across(trial) for trial in plan.trials]

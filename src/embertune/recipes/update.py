@@ -128,25 +128,20 @@ class _Set(NamedTuple):
     dataset: Dataset
     encoded: Encoded
 
-    def rows(self, ids: Sequence[str]) -> Positions:
-        place = {query: row for row, query in enumerate(self.encoded.query_ids)}
-        return np.array([place[query] for query in ids], dtype=np.intp)
-
     def scores(self, adapter: Adapter, ids: Sequence[str]) -> Scores:
         """Score some queries under an adapter."""
         documents = adapter.transform(self.encoded.documents, "document")
-        queries = adapter.transform(self.encoded.queries[self.rows(ids)], "query")
+        queries = adapter.transform(self.encoded.queries[self.encoded.query_rows(ids)], "query")
         judgments = Judgments.from_qrels(self.dataset.qrels, list(ids), self.encoded.document_ids)
         return evaluate_positions(judgments, top_k(queries, documents, min(10, len(documents)))[0], _METRIC)[_METRIC]
 
     def pairs(self, ids: Sequence[str]) -> tuple[Vectors, Vectors, Positions]:
         """Give queries, the documents that answer one of them, and which answers which."""
-        place = {document: row for row, document in enumerate(self.encoded.document_ids)}
-        found = [(at, place[document]) for at, query in enumerate(ids) for document in self.dataset.positives(query)]
-        queries, documents = np.array(found, dtype=np.intp).reshape(-1, 2).T
-        kept, column = np.unique(documents, return_inverse=True)
+        found = [(at, document) for at, query in enumerate(ids) for document in self.dataset.positives(query)]
+        queries = np.array([at for at, _ in found], dtype=np.intp)
+        kept, column = np.unique(self.encoded.document_rows(key for _, key in found), return_inverse=True)
         pairs = np.column_stack([queries, column.ravel()])
-        return self.encoded.queries[self.rows(ids)], self.encoded.documents[kept], pairs
+        return self.encoded.queries[self.encoded.query_rows(ids)], self.encoded.documents[kept], pairs
 
 
 def update(
@@ -195,7 +190,6 @@ def update(
     new = _Set(new_set, encode_dataset(base, new_set, progress=progress))
     old = None if old_set is None else _Set(old_set, encode_dataset(base, old_set, progress=progress))
     check_adapter_fits(loaded, base.spec)
-    notes = () if old is None else choose_queries(old.dataset, {"the adapter": loaded}, None).notes
     told = _Told(loaded, new, tuple(split.train.queries), tuple(split.dev.queries), old, seed)
     candidate, tried = told.choose(progress)
     judged = tuple(split.test.queries)
@@ -209,7 +203,7 @@ def update(
     record = {
         "kind": "update", "format": 1, "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "encoder": base.spec.to_dict(), "new": vars(gain), "old": vars(loss) if loss else None, "anchors": anchors,
-        "verdict": {"code": code, "sentence": verdict}, "tried": tried, "seed": seed, "notes": list(notes),
+        "verdict": {"code": code, "sentence": verdict}, "tried": tried, "seed": seed, "notes": list(told.notes),
         "data": {"new": new_set.fingerprint, "old": old_set.fingerprint if old_set else None},
         "versions": {"embertune": version("embertune")},
     }  # fmt: skip
@@ -227,10 +221,12 @@ class _Told:
     ) -> None:
         self.adapter, self.new, self.train, self.dev, self.old, self.seed = adapter, new, train, dev, old, seed
         self.old_test: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
         self.old_train: tuple[str, ...] = ()
         self.old_dev: tuple[str, ...] = ()
         if old is not None:
-            self.old_test = choose_queries(old.dataset, {"the adapter": adapter}, None).ids
+            judged = choose_queries(old.dataset, {"the adapter": adapter}, None)
+            self.old_test, self.notes = judged.ids, judged.notes
             tested = set(self.old_test)
             rest = [query for query in old.dataset.judged if query not in tested]
             held = round(_DEV * len(rest))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +115,22 @@ document_vector = Settings.embed_model.get_text_embedding("a passage")
 
 
 def _openai(at: _Filled) -> str:
+    return openai_code(["--adapter", f"{MODEL}={at.folder}"], at.port)
+
+
+def openai_code(arguments: Sequence[str], port: int) -> str:
+    """Give the client's code, and the line that starts its server.
+
+    Args:
+        arguments: Of ``embertune serve``, but for the port.
+        port: Where it listens.
+    """
     return f"""
-# Start the server below, or type: embertune serve --adapter {shlex.quote(f"{MODEL}={at.folder}")} --port {at.port}
+# Start the server below, or type: embertune serve {shlex.join(arguments)} --port {port}
 # pip install openai
 import openai
 
-client = openai.OpenAI(base_url="http://127.0.0.1:{at.port}/v1", api_key="none")
+client = openai.OpenAI(base_url="http://127.0.0.1:{port}/v1", api_key="none")
 asked = client.embeddings.create(model="{MODEL}/query", input="a question")
 stored = client.embeddings.create(model="{MODEL}/document", input=["a passage", "another passage"])
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from embertune.adapters.identity import IdentityAdapter
+from embertune.ui.snippets import MODEL, openai_code
 
 __all__ = ["MODEL_KINDS", "served_adapter"]
 
@@ -91,19 +91,7 @@ document_vector = Settings.embed_model.get_text_embedding("a passage")
 
 
 def _openai(model: Path, place: Path, port: int) -> str:
-    adapter, upstream = shlex.quote(f"tuned={place / 'identity'}"), shlex.quote(str(model))
-    return f"""
-# Start the server below, or type: embertune serve --adapter {adapter} --upstream {upstream} --port {port}
-# pip install openai
-import openai
-
-client = openai.OpenAI(base_url="http://127.0.0.1:{port}/v1", api_key="none")
-asked = client.embeddings.create(model="tuned/query", input="a question")
-stored = client.embeddings.create(model="tuned/document", input=["a passage", "another passage"])
-
-query_vector = asked.data[0].embedding
-document_vectors = [row.embedding for row in stored.data]
-"""
+    return openai_code(["--adapter", f"{MODEL}={place / 'identity'}", "--upstream", str(model)], port)
 
 
 def _pgvector(model: Path, place: Path, port: int) -> str:

@@ -6,12 +6,8 @@ import gc
 import itertools
 import os
 import signal
-import subprocess
-import sys
-import time
 import traceback
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
@@ -400,9 +396,7 @@ def test_two_at_once_do_not_corrupt_the_journal(server, make):
     assert len(server.requests) == asked
 
 
-# LiteLLM takes seconds to import, so one process imports it and forks those that are killed.
-SCRIPT = """
-import os, sys
+PROGRAM = """
 from embertune.data.synthesis.base import Chunk
 from embertune.data.synthesis.llm import LLMQueryGenerator
 base, out = sys.argv[1:]
@@ -415,32 +409,14 @@ def run():
     with open(out, "w") as file:
         for query in generator.generate(chunks, per_chunk=2):
             file.write(f"{query.chunks[0]} {query.text}\\n")
-
-import litellm
-for line in sys.stdin:
-    pid = os.fork()
-    if not pid:
-        run()
-        os._exit(0)
-    print(pid, flush=True)
-    print(os.waitpid(pid, 0)[1], flush=True)
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_thousand_chunks_with_a_fifth_of_faults_and_three_kills(tmp_path):
+def test_a_thousand_chunks_with_a_fifth_of_faults_and_three_kills(tmp_path, chat_module):
     log, out = tmp_path / "given", tmp_path / "out"
-    log.touch()
-    program = Path(__file__).parents[2] / "chat_server.py"
-    pipes = {"stdout": subprocess.PIPE, "text": True}
-    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    with subprocess.Popen([sys.executable, program, "0.2", str(log)], **pipes) as server:
-        base = server.stdout.readline().strip()
-        command = [sys.executable, "-c", SCRIPT, base, str(out)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, **pipes) as parent:
-            statuses = [run_and_kill(parent, log, given) for given in (400, 900, 1400, None)]
-            parent.stdin.close()
-        server.kill()
+    with chat_module.killable_runs(PROGRAM, log, out, faults=0.2) as run:
+        statuses = [run(given) for given in (400, 900, 1400, None)]
     assert statuses == [signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, 0]
     rows = [line.split(" ", 1) for line in out.read_text().splitlines()]
     assert [int(position) for position, _ in rows] == [i for i in range(1000) for _ in range(2)]
@@ -450,16 +426,3 @@ def test_a_thousand_chunks_with_a_fifth_of_faults_and_three_kills(tmp_path):
     assert set(used) <= set(given)
     # What is lost was on its way to a process that was killed: eight requests of eight chunks, two queries each.
     assert len(given) - len(used) <= 3 * 8 * 8 * 2
-
-
-def run_and_kill(parent, log, given):
-    """Run it, kill it once the server has given so many queries, and tell how it ended."""
-    parent.stdin.write("run\n")
-    parent.stdin.flush()
-    pid = int(parent.stdout.readline())
-    if given is not None:
-        until = time.monotonic() + 60
-        while len(log.read_text().splitlines()) < given and time.monotonic() < until:
-            time.sleep(0.05)
-        os.kill(pid, signal.SIGKILL)
-    return int(parent.stdout.readline())
