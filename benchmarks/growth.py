@@ -88,6 +88,7 @@ def folds_of(queries, config):
 
 def measure(folder):
     """Fit and choose on what lies in a folder."""
+    from embertune.core.threads import threads_for
     from embertune.evaluation.judgments import Judgments
     from embertune.training.config import TuneConfig
     from embertune.training.pool import Pool
@@ -109,7 +110,8 @@ def measure(folder):
     watcher, profile = threading.Thread(target=watch), cProfile.Profile()
     watcher.start()
     started, at_cpu = time.perf_counter(), time.process_time()
-    choice = profile.runcall(choose, pool, folds, config, seed=0)
+    with threads_for(len(queries) * len(documents) * queries.shape[1]):  # as embertune.recipes.choosing does
+        choice = profile.runcall(choose, pool, folds, config, seed=0)
     seconds, cpu = time.perf_counter() - started, time.process_time() - at_cpu
     done.set()
     watcher.join()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from embertune.core.threads import spread, threads_for
+from embertune.core.threads import multiply, spread, threads_for
 
 LARGE = 3000 * 3000 * 384
 
@@ -74,3 +74,13 @@ def test_threads_come_back_after_an_error():
         with pytest.raises(ValueError, match="lost"), threads_for(1):
             raise ValueError("lost")
         assert threads() == {2}
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 7, 64])
+def test_a_product_in_threads_is_that_of_numpy(rows):
+    random = np.random.default_rng(0)
+    left, right = random.normal(size=(rows, 30)), random.normal(size=(30, 11))
+    with threadpool_limits(2, user_api="blas"), threads_for(LARGE):
+        found = multiply(left, right)
+    assert found.dtype == left.dtype
+    np.testing.assert_allclose(found, left @ right, rtol=1e-12)

@@ -247,9 +247,10 @@ class LinearAdapter(Adapter):
         zero = put(np.zeros(int(np.prod(objective.shape)), dtype=np.float32))
         # The map that shared-then-query adds for queries alone is learned anew.
         point, extra = zero if start is None else objective.flat(put(start.document_coef_), put(start.coef_)), zero
+        known, before = None, 0.0
         for pull in pulls:
-            minimum = self._minimize(objective, point, pull)
-            point, losses = minimum.x, minimum.losses
+            minimum = self._minimize(objective, point, pull, None if known is None else known.pulled(pull - before))
+            known, before, point, losses = minimum, pull, minimum.x, minimum.losses
             maps = {side: get(inner) for side, inner in objective.maps(point).items()}
             if self.maps == "shared-then-query" and self.side == "both":
                 after = _after(objective, training.documents, Learned({"query": maps["document"]}, basis))
@@ -306,9 +307,11 @@ class LinearAdapter(Adapter):
             ignored=training.ignored,
         )
 
-    def _minimize(self, objective: InfoNCE, start: Array, pull: float) -> Minimum:
+    def _minimize(
+        self, objective: InfoNCE, start: Array, pull: float, known: tuple[float, Array] | None = None
+    ) -> Minimum:
         value_and_gradient = partial(objective.value_and_gradient, pull=pull)
-        return minimize(value_and_gradient, start, max_steps=self.max_steps, tolerance=1e-3)
+        return minimize(value_and_gradient, start, max_steps=self.max_steps, tolerance=1e-3, known=known)
 
     def changes(self, side: Side) -> bool:
         """Tell whether this side is mapped."""

@@ -10,7 +10,11 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import TypeVar
 
-__all__ = ["spread", "threads_for"]
+import numpy as np
+
+from embertune.core.vectors import Vectors
+
+__all__ = ["multiply", "spread", "threads_for"]
 
 Part = TypeVar("Part")
 Found = TypeVar("Found")
@@ -85,6 +89,28 @@ def spread(work: Callable[[Part], Found], parts: Iterable[Part]) -> Iterator[Fou
     finally:
         for each in under_way:
             each.cancel()
+
+
+def multiply(left: Vectors, right: Vectors) -> Vectors:
+    """Give a matrix product, its rows spread over the threads of `threads_for`.
+
+    Args:
+        left: (n, d).
+        right: (d, m).
+
+    Example:
+        >>> multiply(np.ones((2, 3)), np.ones((3, 1))).tolist()
+        [[3.0], [3.0]]
+    """
+    threads = _threads.get()
+    if threads is None:
+        return left @ right
+    product = np.empty((len(left), right.shape[1]), dtype=np.result_type(left, right))
+    step = -(-len(left) // threads[1]) or 1
+    parts = (slice(start, start + step) for start in range(0, len(left), step))
+    for _ in spread(lambda rows: np.matmul(left[rows], right, out=product[rows]), parts):
+        pass
+    return product
 
 
 def _alone(work: Callable[[Part], Found], part: Part) -> Found:

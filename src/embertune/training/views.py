@@ -13,6 +13,7 @@ import numpy.typing as npt
 from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
+from embertune.core.threads import multiply
 from embertune.core.vectors import Vectors
 
 __all__ = ["Block", "Moved", "View", "common_basis", "view"]
@@ -55,13 +56,13 @@ class Block:
     @cached_property
     def frozen(self) -> Vectors:
         """Products of queries and documents as they are (n, b)."""
-        return self.queries @ self.documents.T
+        return multiply(self.queries, self.documents.T)
 
     @cached_property
     def inside(self) -> Vectors:
         """Coordinates of the documents in the basis (b, r)."""
         assert self.basis is not None  # a view that asks was made with one
-        return self.documents @ self.basis
+        return multiply(self.documents, self.basis)
 
 
 class View(Protocol):

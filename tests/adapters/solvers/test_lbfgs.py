@@ -52,3 +52,24 @@ def test_steps_are_bounded():
     )
     assert len(found.losses) == 3
     assert found.value == pytest.approx(rosen(found.x), rel=1e-4)
+
+
+def test_what_is_known_at_the_start_is_not_asked_for_again():
+    target = np.array([1.0, -2.0, 0.5], dtype=np.float32)
+    asked = []
+
+    def objective(x, pull=0.3):
+        asked.append(x)
+        return float(((x - target) ** 2).sum() + pull / 2 * (x @ x)), 2 * (x - target) + np.float32(pull) * x
+
+    first = minimize(objective, 0 * target)
+    value, gradient = first.pulled(0.1 - 0.3)
+    expected = objective(first.x, 0.1)
+    np.testing.assert_allclose(value, expected[0], rtol=1e-6)
+    np.testing.assert_allclose(gradient, expected[1], atol=1e-6)
+    asked.clear()
+    known = minimize(lambda x: objective(x, 0.1), first.x, known=(value, gradient))
+    assert not any(x is first.x for x in asked)
+    afresh = minimize(lambda x: objective(x, 0.1), first.x)
+    assert any(x is first.x for x in asked)
+    np.testing.assert_allclose(known.x, afresh.x, atol=1e-4)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from embertune.adapters.device import Array, beside, namespace
 from embertune.adapters.solvers.rows import add_rows
 from embertune.adapters.solvers.softmax import BLOCK_CELLS, blocks, softmax
-from embertune.core.threads import spread
+from embertune.core.threads import multiply, spread
 from embertune.core.vectors import Vectors
 
 __all__ = ["InfoNCE", "Pairs", "principal_directions"]
@@ -174,7 +174,9 @@ class InfoNCE:
         if self.basis is None:
             return None, None
         (inside_q, inside_d), xp, (_, query, document) = self._inside, namespace(self.queries), self._away
-        candidates = self.queries @ self.documents[self._chosen].T - inside_q @ inside_d[self._chosen].T
+        times = multiply if xp is np else xp.matmul
+        candidates = times(self.queries, self.documents[self._chosen].T)
+        candidates -= times(inside_q, inside_d[self._chosen].T)
         pairs = xp.einsum("ij,ij->i", self.queries[query], self.documents[document])
         pairs -= xp.einsum("ij,ij->i", inside_q[query], inside_d[document])
         return candidates, pairs
@@ -206,7 +208,7 @@ class InfoNCE:
             # Candidates are fewer than scores, so these are scaled.
             by_q[rows] = share @ scaled * scale
             # d/du of 1 / |u| pulls every vector back by its own share of the score.
-            by_q[rows] -= (xp.einsum("ij,ij->i", share, logits) * scale_q[rows] ** 2)[:, None] * block
+            by_q[rows] -= (xp.vecdot(share, logits) * scale_q[rows] ** 2)[:, None] * block
             if not self._learns_documents:
                 return loss, 0, 0
             return loss, share.T @ (block * scale) * scale_c[:, None], xp.einsum("ij,ij->j", share, logits)

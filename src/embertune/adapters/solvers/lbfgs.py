@@ -26,12 +26,18 @@ class Minimum:
     Attributes:
         x: The point (p,).
         value: The objective there.
+        gradient: Its gradient there (p,).
         losses: The objective after every accepted step.
     """
 
     x: Flat
     value: float
+    gradient: Flat
     losses: tuple[float, ...]
+
+    def pulled(self, more: float) -> tuple[float, Flat]:
+        """Give value and gradient at x with ``more / 2 * ||x||²`` added to the objective; `more` may be negative."""
+        return self.value + 0.5 * more * float(self.x @ self.x), self.gradient + more * self.x
 
 
 def minimize(
@@ -40,6 +46,7 @@ def minimize(
     *,
     max_steps: int = 40,
     tolerance: float = 1e-4,
+    known: tuple[float, Flat] | None = None,
 ) -> Minimum:
     """Minimise a smooth function with limited-memory BFGS and a backtracking line search.
 
@@ -50,6 +57,7 @@ def minimize(
         start: Where to begin (p,), of any library of arrays; it is not changed.
         max_steps: The most steps to take.
         tolerance: Stop once a step lowers the objective by less than this share of it.
+        known: Value and gradient at the start, where they are known.
 
     Example:
         >>> target = np.array([1.0, -2.0], dtype=np.float32)
@@ -57,7 +65,7 @@ def minimize(
         [1.0, -2.0]
     """
     x = start
-    value, gradient = objective(x)
+    value, gradient = objective(x) if known is None else known
     memory: deque[tuple[Flat, Flat, float]] = deque(maxlen=_MEMORY)
     losses: list[float] = []
     for _ in range(max_steps):
@@ -82,7 +90,7 @@ def minimize(
         losses.append(value)
         if gain <= tolerance * abs(value):
             break
-    return Minimum(x, value, tuple(losses))
+    return Minimum(x, value, gradient, tuple(losses))
 
 
 def _direction(gradient: Flat, memory: deque[tuple[Flat, Flat, float]]) -> Flat:
