@@ -83,3 +83,11 @@ def test_given_columns_come_before_recognised_ones():
 def test_what_is_not_recognised_is_explained(names, given, message):
     with pytest.raises(DataError, match=re.escape(message)):
         recognise_columns(names, given, "a.csv")
+
+
+@pytest.mark.parametrize("name", ["vote", "Thumbs", "is_helpful"])
+def test_thumbs_are_no_pairs(name):
+    with pytest.raises(DataError, match=f"column '{name}', which holds thumbs .* embertune feedback votes.jsonl, or"):
+        recognise_columns(["query", "passages", name], None, "votes.jsonl")
+    told = recognise_columns(["query", "passages", name], {"score": name}, "votes.jsonl")
+    assert told == Columns("query", "passages", score=name)
