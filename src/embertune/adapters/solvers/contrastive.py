@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ __all__ = ["InfoNCE", "Pairs", "principal_directions"]
 Pairs = npt.NDArray[np.intp]
 
 _BLOCK_CELLS = BLOCK_CELLS
+_BLOCK_ROWS = 8192
+
+_Found = TypeVar("_Found")
 
 
 def principal_directions(queries: Vectors, documents: Vectors, rank: int) -> Vectors:
@@ -151,7 +154,15 @@ class InfoNCE:
         return loss + 0.5 * pull * float(flat @ flat), gradient
 
     def _slope(self, inside: Array, by: Array) -> Array:
-        return namespace(inside).einsum("ij,ij->j", inside, by) if self.diagonal else inside.T @ by
+        xp = namespace(inside)
+
+        def work(rows: slice) -> Array:
+            return xp.einsum("ij,ij->j", inside[rows], by[rows]) if self.diagonal else inside[rows].T @ by[rows]
+
+        first, *others = _by_rows(work, inside)
+        for other in others:
+            first += other
+        return first
 
     @cached_property
     def _inside(self) -> tuple[Array, Array]:
@@ -231,10 +242,17 @@ class InfoNCE:
         """Give the scores of pairs (p,), of those alone whose document is no candidate."""
         xp, (away, query, document) = namespace(queries), self._away
         matched = xp.zeros(len(self.pairs), dtype=queries.dtype, device=queries.device)
-        scores = xp.einsum("ij,ij->i", queries[query], documents[document])
-        if self._rest[1] is not None:
-            scores += self._rest[1]
-        matched[away] = scores * (scale_q[query] * scale_d[document])
+        rest = self._rest[1]
+
+        def work(part: slice) -> None:
+            left, right = query[part], document[part]
+            scores = xp.einsum("ij,ij->i", queries[left], documents[right])
+            if rest is not None:
+                scores += rest[part]
+            matched[away[part]] = scores * (scale_q[left] * scale_d[right])
+
+        for _ in _by_rows(work, query):
+            pass
         return matched
 
     def _add_away(
@@ -247,13 +265,23 @@ class InfoNCE:
         """Add to the gradients what comes from pairs whose document is no candidate."""
         (queries, scale_q, by_q), (documents, scale_d, by_d) = of_queries, of_documents
         away, query, document = self._away
-        pulled = missing[away] * scale_q[query] * scale_d[document] * float(1 / self.temperature)
-        lost = missing[away] * matched[away]
-        back = (lost * scale_q[query] ** 2)[:, None] * queries[query]
-        add_rows(by_q, query, back - pulled[:, None] * documents[document])
-        if self._learns_documents:
-            back = (lost * scale_d[document] ** 2)[:, None] * documents[document]
-            add_rows(by_d, document, back - pulled[:, None] * queries[query])
+        heat = float(1 / self.temperature)
+
+        def work(part: slice) -> tuple[Array, Array, Array, Array | None]:
+            left, right, pairs = query[part], document[part], away[part]
+            asked, answer = queries[left], documents[right]
+            pulled = (missing[pairs] * scale_q[left] * scale_d[right] * heat)[:, None]
+            lost = missing[pairs] * matched[pairs]
+            by_left = (lost * scale_q[left] ** 2)[:, None] * asked - pulled * answer
+            if not self._learns_documents:
+                return left, right, by_left, None
+            return left, right, by_left, (lost * scale_d[right] ** 2)[:, None] * answer - pulled * asked
+
+        # Threads would write to the same rows, so each part is added here, in order.
+        for left, right, by_left, by_right in _by_rows(work, query):
+            add_rows(by_q, left, by_left)
+            if by_right is not None:
+                add_rows(by_d, right, by_right)
 
     @cached_property
     def _chosen(self) -> Array:
@@ -290,6 +318,14 @@ class InfoNCE:
         return _Part(rows, span, query, (cells[0], cells[1]), here, (row, column))
 
 
+def _by_rows(work: Callable[[slice], _Found], rows: Array) -> Iterator[_Found]:
+    """Do something with blocks of rows that a core's cache holds, spread over threads; on a device with all at once."""
+    on_host = namespace(rows) is np
+    step = _BLOCK_ROWS if on_host else max(1, len(rows))
+    parts = (slice(start, start + step) for start in range(0, len(rows), step))
+    return spread(work, parts) if on_host else map(work, parts)
+
+
 def _joined(parts: Sequence[Array]) -> Array:
     return namespace(parts[0]).concat([part.reshape(-1) for part in parts])
 
@@ -310,7 +346,15 @@ def _map(inside: Array, outside: Array, inner: Array | None) -> tuple[Array, Arr
     xp = namespace(inside)
     if inner is None:
         return inside, xp.ones_like(inside[:, 0])
-    mapped = inside @ inner if inner.ndim == 2 else inside * inner
-    mapped += inside
-    lengths = xp.sqrt(xp.einsum("ij,ij->i", mapped, mapped) + outside)
-    return mapped, 1 / xp.maximum(lengths, 1e-12)
+    mapped, scale = xp.empty_like(inside), xp.empty_like(inside[:, 0])
+
+    def work(rows: slice) -> None:
+        part = inside[rows]
+        found = part @ inner if inner.ndim == 2 else part * inner
+        found += part
+        mapped[rows] = found
+        scale[rows] = 1 / xp.maximum(xp.sqrt(xp.einsum("ij,ij->i", found, found) + outside[rows]), 1e-12)
+
+    for _ in _by_rows(work, inside):
+        pass
+    return mapped, scale
