@@ -107,8 +107,12 @@ class Gate:
     def weights_of_unit(self, rows: Vectors) -> npt.NDArray[np.float32]:
         """Weigh embeddings (n, d) that are known to have length 1, unchecked -> (n,)."""
         near = _near(rows if self.directions is None else rows @ self.directions, self.examples, self.neighbours)
-        near -= np.float32(self.low)
-        near /= np.float32(max(self.high - self.low, 1e-6))
+        low, width = np.float32(self.low), np.float32(max(self.high - self.low, 1e-6))
+        if len(near) == 1:  # a query on its own, see `_sum_of_highest`
+            near[0] = min(max((near[0] - low) / width, 0), 1)
+            return near
+        near -= low
+        near /= width
         np.maximum(near, 0, out=near)
         return np.minimum(near, 1, out=near)
 

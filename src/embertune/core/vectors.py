@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,18 +37,20 @@ def as_vectors(values: Any, name: str = "vectors") -> Vectors:
         dtype('float32')
     """
     try:
-        with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
-            array = np.ascontiguousarray(values, dtype=np.float32)
+        if isinstance(values, np.ndarray) and values.dtype == np.float32:
+            array = np.ascontiguousarray(values)
+        else:
+            with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
+                array = np.ascontiguousarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"The {name} are not a matrix of numbers: {error}. Expected an array of shape (n, d)."
         ) from None
     if array.ndim != 2:
         raise DataError(f"The {name} have shape {np.shape(values)}. Expected two dimensions, (n, d): one row per text.")
-    # A sum of squares is finite when every term is: one pass by BLAS and no mask in the common case.
-    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is looked at below
-        total = np.vdot(array, array)
-    if not np.isfinite(total):
+    # A sum of squares is finite when every term is: one pass by BLAS, which warns of nothing, and no mask in the common
+    # case. An overflow is looked at below.
+    if not math.isfinite(np.vdot(array, array)):
         bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
         if len(bad):
             raise DataError(
@@ -72,6 +75,10 @@ def normalize(vectors: Vectors, *, out: Vectors | None = None) -> Vectors:
         [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     scaled = np.empty(vectors.shape, dtype=np.float32) if out is None else out
+    if len(vectors) == 1:  # a query on its own, whose microseconds a user waits for
+        square = float(np.vdot(vectors, vectors))
+        if _TINY <= square <= _HUGE:
+            return np.divide(vectors, np.float32(math.sqrt(square)), out=scaled, casting="same_kind")
     size = max(1, _BLOCK_CELLS // max(1, vectors.shape[1]))
     for start in range(0, len(vectors), size):
         rows = vectors[start : start + size]
@@ -92,9 +99,7 @@ def lengths(vectors: Vectors) -> Vectors:
     with np.errstate(over="ignore"):  # looked at below
         squares = np.vecdot(vectors, vectors)
     # Squares of tiny or huge values leave the range of float32; few rows are like that, so only those are summed again.
-    alone = len(squares) == 1  # a query on its own, whose microseconds a user waits for
-    lowest, highest = (squares[0], squares[0]) if alone else (squares.min(initial=1), squares.max(initial=1))
-    if lowest >= _TINY and highest <= _HUGE:
+    if squares.min(initial=1) >= _TINY and squares.max(initial=1) <= _HUGE:
         return np.asarray(np.sqrt(squares))
     found = np.sqrt(squares)
     extreme = np.flatnonzero((squares < _TINY) | (squares > _HUGE))
