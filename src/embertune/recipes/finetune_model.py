@@ -38,6 +38,7 @@ from embertune.training.finetune import processes
 from embertune.training.finetune.config import FinetuneConfig
 from embertune.training.finetune.files import make_config, read_config
 from embertune.training.finetune.judge import DevJudge
+from embertune.training.finetune.mixing import mix_with_base
 from embertune.training.finetune.parts import BEST
 from embertune.training.finetune.rows import Negatives, Teacher, TrainingRows, make_rows
 from embertune.training.finetune.stages import Stages
@@ -99,8 +100,9 @@ def finetune(
     with _cache(settings) as folder:
         main = _Main(settings, Stages(folder), teacher, heard)
         rows, judge, spec = processes.from_main(lambda: main.prepare(data))
-        model, told = _trained(rows, judge, settings, spec, main.stages, heard)
-        found = processes.from_main(lambda: main.judge(model, told))
+        trained, told = _trained(rows, judge, settings, spec, main.stages, heard)
+        model, mixed = processes.from_main(lambda: main.mix(trained))
+        found = processes.from_main(lambda: main.judge(model, told, mixed))
         library = require("sentence_transformers", extra="finetune", purpose="Fine-tuning")
         result = FinetuneResult(found[0], library.SentenceTransformer(str(model)), *found[1:])
         processes.from_main(lambda: _save(result, settings, heard) if save else None)
@@ -136,10 +138,32 @@ class _Main:
             max_documents=config.evaluation.max_documents,
         )  # fmt: skip
         labelled = time.perf_counter()
-        self.seconds = {"embed": self.encoded.seconds, "mine": at_label - at_mine, "label": labelled - at_label}
+        self.seconds = {
+            "embed": self.encoded.seconds,
+            "mine": at_label - at_mine,
+            "label": labelled - at_label,
+            "mix": 0,
+        }
         return self.rows, self.dev, self.base.spec.to_dict()
 
-    def judge(self, model: Path, told: dict[str, Any]) -> tuple[dict[str, Any], Verdict, Texts, Details | None]:
+    def mix(self, trained: Path) -> tuple[Path, dict[str, Any] | None]:
+        """Give the trained model some of the base's weights back, unless the settings say no; tell how much."""
+        if not (self.config.base_shares and self.config.evaluation.save_best_model and self.dev.queries):
+            return trained, None
+        began = time.perf_counter()
+        folder = self.stages.folder("mixed", ["1", str(trained), self.config.base_shares])
+
+        def made() -> dict[str, Any]:
+            mixed = mix_with_base(trained, folder, self.dev, self.config, progress=self.progress)
+            return {"share": mixed.share, "dev": [list(pair) for pair in mixed.scores.items()]}
+
+        told = self.stages.result("mixed", [folder.name], made)
+        self.seconds["mix"] = time.perf_counter() - began
+        return folder, told
+
+    def judge(
+        self, model: Path, told: dict[str, Any], mixed: dict[str, Any] | None
+    ) -> tuple[dict[str, Any], Verdict, Texts, Details | None]:
         """Fit the adapters and open test: give record, verdict, and what the report shows."""
         config, parts, encoded, progress = self.config, self.parts, self.encoded, self.progress
         tuned = encode_dataset(SentenceTransformerEncoder(str(model)), parts.dataset, progress=progress)
@@ -157,7 +181,7 @@ class _Main:
         finished = time.perf_counter()
         seconds = {"train": told["seconds"], "evaluate": finished - at_judge, "total": finished - self.started}
         before = self.dev.score(*_vectors(encoded, parts.dev, self.dev))
-        course = Course(told, before, self.rows, tuple(self.stages.reused), self.seconds | seconds, fitted)
+        course = Course(told, mixed, before, self.rows, tuple(self.stages.reused), self.seconds | seconds, fitted)
         record = make_finetune_record(parts, config, self.base.spec, judged, course)
         measured = judged.measured
         return record, measured.verdict, measured.texts, measured.details

@@ -31,6 +31,7 @@ class Course(NamedTuple):
 
     Attributes:
         told: Curve, steps, seconds and notes.
+        mixed: Share of the base's weights, and what dev said of every share; None where nothing was mixed.
         base: What dev said of the model as it was.
         rows: What was learned.
         reused: Stages that came from the cache.
@@ -39,6 +40,7 @@ class Course(NamedTuple):
     """
 
     told: Mapping[str, Any]
+    mixed: Mapping[str, Any] | None
     base: Mapping[str, float]
     rows: TrainingRows
     reused: tuple[str, ...]
@@ -121,6 +123,7 @@ def _training(config: FinetuneConfig, spec: EncoderSpec, course: Course) -> dict
         "steps": course.told["steps"],
         "base": dict(course.base),
         "curve": list(course.told["curve"]),
+        "mixed": course.mixed,
         "reused": list(course.reused),
     }
 
@@ -154,13 +157,23 @@ def _reasons(course: Course, config: FinetuneConfig) -> list[str]:
     ]
     if best <= course.base[decides]:
         said.append("No step was better on dev than the model as it was.")
-    return said
+    return said + _mixed(course, decides)
+
+
+def _mixed(course: Course, decides: str) -> list[str]:
+    if course.mixed is None:
+        return []
+    share, scores = course.mixed["share"], ", ".join(f"{one:.0%} {score:.3f}" for one, score in course.mixed["dev"])
+    taken = f"{share:.0%} of the weights are the base's again" if share else "None of the base's weights were put back"
+    return [
+        f"{taken}; {decides} on dev by that share: {scores}. The largest within a standard error of the best is taken."
+    ]
 
 
 def _contest(judged: Judged, config: FinetuneConfig, course: Course) -> dict[str, Any]:
     """Give score, seconds and money of every system, and the fine-tuned model against the adapter."""
     metric, scores = config.primary, judged.measured.scores
-    made = sum(course.seconds[name] for name in ("mine", "label", "train"))
+    made = sum(course.seconds[name] for name in ("mine", "label", "train", "mix"))
     seconds = {"tuned": made}
     means = {"base": scores["base"], "bm25": scores["baselines"]["bm25"], "tuned": scores["tuned"]}
     means |= {name: each.means for name, each in judged.others.items()}

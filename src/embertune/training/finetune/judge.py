@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from embertune.core.hashing import fingerprint_texts
 from embertune.core.search import top_k
-from embertune.core.vectors import Vectors
+from embertune.core.vectors import Vectors, normalize
 from embertune.data.dataset import Dataset
 from embertune.evaluation.evaluate import evaluate_positions
 from embertune.evaluation.judgments import Judgments
 from embertune.evaluation.metrics import parse_metric
 from embertune.training.finetune.rows import Negatives
 
-__all__ = ["DevJudge"]
+__all__ = ["DevJudge", "vectors_for"]
 
 _DEPTH = 100
+_ENCODED = 64
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,35 @@ class DevJudge:
             scores = evaluate_positions(self.judgments, positions, ranking)
             found = {name: float(values.mean()) for name, values in scores.items()}
         return {
-            name: self._accuracy(queries, documents) if name == "accuracy" else found[name] for name in self.metrics
+            name: float(self._ahead(queries, documents).mean()) if name == "accuracy" else found[name]
+            for name in self.metrics
         }
 
-    def _accuracy(self, queries: Vectors, documents: Vectors) -> float:
+    def values(self, queries: Vectors, documents: Vectors) -> npt.NDArray[np.float64]:
+        """Give the deciding metric of every query (n,), or of every triplet where that is accuracy; see `score`."""
+        name = self.metrics[0]
+        if name == "accuracy":
+            return self._ahead(queries, documents).astype(np.float64)
+        positions, _ = top_k(queries, documents, max(_DEPTH, parse_metric(name).k or len(documents)))
+        return evaluate_positions(self.judgments, positions, [name])[name]
+
+    def _ahead(self, queries: Vectors, documents: Vectors) -> npt.NDArray[np.bool_]:
         query, positive, negative = np.array(self.triplets, dtype=np.intp).T
-        ahead = np.einsum("ij,ij->i", queries[query], documents[positive] - documents[negative])
-        return float((ahead > 0).mean())
+        return np.asarray(np.einsum("ij,ij->i", queries[query], documents[positive] - documents[negative]) > 0)
+
+
+def vectors_for(model: Any, judge: DevJudge) -> tuple[Vectors, Vectors]:
+    """Embed what is judged: queries (n, d) and documents (m, d), rows of length 1.
+
+    Args:
+        model: A ``SentenceTransformer``.
+        judge: Dev.
+    """
+    keywords = {"batch_size": _ENCODED, "show_progress_bar": False}
+    return (
+        normalize(model.encode_query(list(judge.queries), **keywords)),
+        normalize(model.encode_document(list(judge.documents), **keywords)),
+    )
 
 
 def _rows(dev: Dataset, base: tuple[Vectors, Vectors], ids: Sequence[str], most: int) -> list[int]:

@@ -12,7 +12,9 @@ from embertune.core.first_line import first_line
 from embertune.errors import ConfigError, EncoderError
 from embertune.training.finetune.config import FinetuneConfig
 
-__all__ = ["add_lora", "freeze_documents", "frozen_modules", "load_model", "merge_lora", "trainable"]
+__all__ = [
+    "add_lora", "freeze_documents", "frozen_modules", "load_model", "merge_lora", "trainable", "without_bars",
+]  # fmt: skip
 
 _FROZEN = "embertune_frozen"
 
@@ -27,7 +29,7 @@ def load_model(config: FinetuneConfig) -> Any:
     """
     library = require("sentence_transformers", extra="finetune", purpose="Fine-tuning")
     try:
-        with _quiet():
+        with without_bars():
             model = library.SentenceTransformer(config.model_name, revision=config.revision)
     except (OSError, ValueError) as error:
         raise EncoderError(
@@ -50,7 +52,7 @@ def load_model(config: FinetuneConfig) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """Keep transformers from drawing a bar of its own for every file of weights."""
     logging = require("transformers.utils.logging", extra="finetune", purpose="Fine-tuning")
     drawn = logging.is_progress_bar_enabled()

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 
 from embertune._optional import require
 from embertune.core.progress import Note, Progress
-from embertune.core.vectors import normalize
 from embertune.errors import ConfigError
 from embertune.training.finetune import processes
 from embertune.training.finetune.config import FinetuneConfig
 from embertune.training.finetune.faults import not_a_number
-from embertune.training.finetune.judge import DevJudge
+from embertune.training.finetune.judge import DevJudge, vectors_for
 from embertune.training.finetune.models import frozen_modules, trainable
 from embertune.training.finetune.rows import TrainingRows
 
@@ -33,7 +32,6 @@ _SAVE_SECONDS = 120.0
 _ASKED = 10
 _LOGGED = 500
 _ROWS = "rows_of_batch"
-_ENCODED = 64
 # Weights of trained transformers are below 100.
 _SOUND = 1e4
 _PURPOSE = "Fine-tuning"
@@ -291,10 +289,7 @@ def _evaluator(judge: DevJudge) -> Any:
         """The project's own judge, on dev."""
 
         def __call__(self, model: Any, *arguments: Any, **others: Any) -> dict[str, float]:
-            keywords = {"batch_size": _ENCODED, "show_progress_bar": False}
-            queries = normalize(model.encode_query(list(judge.queries), **keywords))
-            documents = normalize(model.encode_document(list(judge.documents), **keywords))
-            return {f"dev_{name}": value for name, value in judge.score(queries, documents).items()}
+            return {f"dev_{name}": value for name, value in judge.score(*vectors_for(model, judge)).items()}
 
     return Evaluator()
 
