@@ -151,7 +151,7 @@ class _Main:
         if not (self.config.base_shares and self.config.evaluation.save_best_model and self.dev.queries):
             return trained, None
         began = time.perf_counter()
-        folder = self.stages.folder("mixed", ["1", str(trained), self.config.base_shares])
+        folder = self.stages.folder("mixed", ["2", str(trained), self.config.base_shares])
 
         def made() -> dict[str, Any]:
             mixed = mix_with_base(trained, folder, self.dev, self.config, progress=self.progress)

@@ -8,22 +8,20 @@ from embertune.training.finetune.mixing import largest_harmless, mix_with_base
 
 
 @pytest.mark.parametrize(
-    ("lost", "expected"),
+    ("quarter", "half", "expected"),
     [
-        ([0.0, 0.0, 0.0, 0.0], 0.5),
-        ([0.0, 0.0, 0.0, 0.2], 0.5),  # mean .05, and so is its standard error
-        ([0.1, 0.1, 0.1, 0.2], 0.25),  # mean .125, standard error .025
-        ([-0.1, -0.1, -0.1, -0.1], 0.5),  # it gains
+        (0.1, 0.12, 0.5),
+        (0.1, 0.14, 0.25),
+        (0.14, 0.2, 0),
+        (0.2, 0.12, 0.5),
+        (-0.1, 0.0, 0.5),
+        (-0.1, 0.04, 0.25),
     ],
 )
-def test_the_largest_share_within_a_standard_error_of_the_best(lost, expected):
-    trained = np.full(4, 0.5)
-    assert largest_harmless([0.0, 0.25, 0.5], [trained, trained, trained - lost]) == expected
-
-
-def test_where_both_shares_lose_what_was_trained_stays():
-    trained = np.array([0.9, 0.8, 0.7, 0.9])
-    assert largest_harmless([0.0, 0.25, 0.5], [trained, trained - 0.1, trained - 0.3]) == 0
+def test_the_largest_share_within_a_standard_error_of_the_best(quarter, half, expected):
+    trained = np.array([0.9, 0.5, 0.7, 0.3])
+    assert np.std(trained, ddof=1) / 2 == pytest.approx(0.129, abs=1e-3)
+    assert largest_harmless([0.0, 0.25, 0.5], [trained, trained - quarter, trained - half]) == expected
 
 
 def test_one_query_has_no_standard_error():

@@ -72,24 +72,23 @@ def mix_with_base(
 
 
 def largest_harmless(shares: Sequence[float], values: Sequence[npt.NDArray[np.float64]]) -> float:
-    """Give the largest share whose mean is within one standard error of the best.
+    """Give the largest share whose mean is no further below the best than the standard error of the best mean.
+
+    The best of several is flattered by having been chosen, and a step that was chosen on the same queries once more.
 
     Args:
         shares: Rising.
         values: Of each share the scores of the same queries (n,).
 
     Example:
-        >>> best, close, far = np.array([0.9, 0.8, 0.9]), np.array([0.9, 0.9, 0.7]), np.array([0.1, 0.2, 0.1])
+        >>> best, close, far = np.array([0.9, 0.5, 0.7]), np.array([0.8, 0.4, 0.6]), np.array([0.6, 0.2, 0.4])
         >>> largest_harmless([0.0, 0.25, 0.5], [best, close, far])
         0.25
     """
     best = max(values, key=lambda each: float(each.mean()))
-    for share, each in reversed(list(zip(shares, values, strict=True))):
-        lost = best - each
-        error = lost.std(ddof=1) / len(lost) ** 0.5 if len(lost) > 1 else 0.0
-        if lost.mean() <= error:
-            return share
-    return shares[0]
+    error = best.std(ddof=1) / len(best) ** 0.5 if len(best) > 1 else 0.0
+    means = zip(shares, (each.mean() for each in values), strict=True)
+    return max(share for share, mean in means if mean >= best.mean() - error)
 
 
 def _put(model: Any, weights: Mapping[str, Any], base: Mapping[str, Any], share: float) -> None:
