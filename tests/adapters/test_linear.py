@@ -90,6 +90,13 @@ def test_a_path_warm_starts_and_ends_near_a_cold_start():
     assert np.linalg.norm(last.coef_ - cold.coef_) < 0.1 * np.linalg.norm(cold.coef_)
 
 
+def test_a_path_of_numpys_numbers_stays_in_float32():
+    queries, documents = rotated()
+    training = check_pairs(queries, documents, None)
+    fitted = list(LinearAdapter().fit_path(training, np.geomspace(1, 0.01, 3)))
+    assert {adapter.coef_.dtype for adapter in fitted} == {np.dtype(np.float32)}
+
+
 def test_scikit_learn_contract():
     adapter = LinearAdapter("both", pull=0.3)
     assert adapter.get_params() == {

@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from embertune import Dataset
 from embertune.data.columns import Columns, recognise_columns
 from embertune.errors import DataError
 
@@ -85,9 +86,16 @@ def test_what_is_not_recognised_is_explained(names, given, message):
         recognise_columns(names, given, "a.csv")
 
 
-@pytest.mark.parametrize("name", ["vote", "Thumbs", "is_helpful"])
+@pytest.mark.parametrize("name", ["vote", "Votes", "thumbs", "is_helpful", "helpful", "feedback"])
 def test_thumbs_are_no_pairs(name):
-    with pytest.raises(DataError, match=f"column '{name}', which holds thumbs .* embertune feedback votes.jsonl, or"):
+    with pytest.raises(DataError, match=f"column '{name}', a name of thumbs .* embertune feedback votes.jsonl, or"):
         recognise_columns(["query", "passages", name], None, "votes.jsonl")
+    rows = [{"query": "how old?", "passages": "1900", name: 1}, {"query": "how old?", "passages": "80 m", name: 0}]
+    assert Dataset.from_feedback(rows).qrels == {"q1": {"d1": 1.0, "d2": 0.0}}
     told = recognise_columns(["query", "passages", name], {"score": name}, "votes.jsonl")
     assert told == Columns("query", "passages", score=name)
+
+
+def test_beside_a_score_votes_say_nothing_of_relevance():
+    assert recognise_columns(["query", "answer", "score", "votes"], None, "a.csv").score == "score"
+    assert recognise_columns(["query", "answer", "r", "votes"], {"score": "r"}, "a.csv").score == "r"

@@ -247,6 +247,25 @@ def test_a_changed_learning_rate_mines_nothing_again(finetuned, tiny_model, anim
 
 
 @pytest.mark.torch
+def test_other_shares_train_nothing_again_and_a_new_training_is_mixed_anew(tiny_model, animals, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBERTUNE_CACHE", str(tmp_path / "cache"))
+    settings = values(tiny_model, tmp_path, mining={"num_negatives": 0}, num_epochs=1, adapter=False)
+
+    def reused(**more):
+        training = embertune.finetune(animals, {**settings, **more}, save=False).record["training"]
+        return training["reused"], training["mixed"]
+
+    first, mixed = reused()
+    assert "trained" not in first
+    assert [share for share, _ in mixed["dev"]] == [0.0, 0.25, 0.5]
+    assert reused() == ([*first, "mined-dev", "trained", "mixed"], mixed)
+    assert reused(base_shares=[]) == ([*first, "mined-dev", "trained"], None)
+    for folder in (tmp_path / "cache" / "finetune").glob("trained-*"):
+        shutil.rmtree(folder)
+    assert reused() == ([*first, "mined-dev"], mixed)
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("shape", ["pairs", "triplets", "scored"])
 def test_all_three_shapes_of_data_train(tiny_model, animals, tmp_path, shape):
     texts = [animals.corpus[animals.positives(query)[0]].content for query in animals.queries]

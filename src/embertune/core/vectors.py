@@ -78,7 +78,7 @@ def normalize(vectors: Vectors, *, out: Vectors | None = None) -> Vectors:
     if len(vectors) == 1:  # a query on its own, whose microseconds a user waits for
         square = float(np.vdot(vectors, vectors))
         if _TINY <= square <= _HUGE:
-            return np.divide(vectors, np.float32(math.sqrt(square)), out=scaled, casting="same_kind")
+            return np.divide(vectors, math.sqrt(square), out=scaled, casting="same_kind")
     size = max(1, _BLOCK_CELLS // max(1, vectors.shape[1]))
     for start in range(0, len(vectors), size):
         rows = vectors[start : start + size]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from embertune.data.builder import examples
+from embertune.data.log_columns import FEEDBACK
 from embertune.errors import DataError
 
 __all__ = ["Columns", "recognise_columns"]
@@ -32,8 +33,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }
 _NEGATIVE = re.compile(r"(hard_)?neg(ative)?s?(_(doc|document|passage)s?)?_?\d*")
 ROLES = ("query", "document", "negative", "score", "title", "query_id", "document_id")
-# Thumbs: a row is no pair, as half of them say that the passage was wrong.
-_VOTES = ("vote", "votes", "thumb", "thumbs", "thumbs_up", "upvote", "is_helpful", "user_feedback", "liked")
+# Where no score is there: a row is no pair then, as half of them may say that the passage was wrong.
+_VOTES = tuple(name for name in FEEDBACK["vote"] if name not in _NAMES["score"])
 _EXPECTED = (
     "Expected a column for the query (query, question, anchor, …) and one for the document (document, chunk, passage, "
     "positive, context, answer, text, …), and if there are any: negative, negative_1, hard_negatives, …; "
@@ -90,12 +91,13 @@ def recognise_columns(names: Sequence[str], given: Mapping[str, str | Sequence[s
     for role, known in _NAMES.items():
         if role not in chosen and (match := next((name for name in known if name in free), None)):
             chosen[role] = free.pop(match)
-    if votes := [name for name in names if _normal(name) in _VOTES and name in free.values()]:
+    votes = [name for name in names if _normal(name) in _VOTES and name in free.values()]
+    if votes and "score" not in chosen:
         raise DataError(
-            f"{source} has the column {votes[0]!r}, which holds thumbs up and down: read as pairs, passages with a "
-            f"thumb down would count as answers. Type: embertune feedback {source}, or "
+            f"{source} has the column {votes[0]!r}, a name of thumbs up and down: read as pairs, passages with a thumb "
+            f"down would count as answers. Type: embertune feedback {source}, or "
             f"Dataset.from_feedback({source!r}). If {votes[0]!r} grades how well a document answers, say so: "
-            f"--columns score={votes[0]}"
+            f"--columns score={votes[0]}. If it is something else, give it another name."
         )
     negatives = told.get("negative") or tuple(name for name in names if _is_negative(name) and name in free.values())
     if missing := [role for role in ("query", "document") if role not in chosen]:

@@ -152,8 +152,12 @@ class Library:
         # Also finds out, before anything is paid for, whether it can embed what is typed; and its dimension.
         loaded.encode_query(["?"])
         key = (dataset.fingerprint, json.dumps(loaded.spec.to_dict(), sort_keys=True))
-        texts = [document.content for document in dataset.corpus.values()]
-        documents = self._keep(key, lambda: encode_texts(loaded, texts, "document", progress=progress))
+
+        def embedded() -> Vectors:
+            texts = [document.content for document in dataset.corpus.values()]
+            return encode_texts(loaded, texts, "document", progress=progress)
+
+        documents = self._keep(key, embedded)
         if behind is not None and behind.changes("document"):
             base, place = documents, Path(str(adapter)) / "adapter.safetensors"
             age = str(place.stat().st_mtime_ns)

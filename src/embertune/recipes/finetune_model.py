@@ -41,7 +41,7 @@ from embertune.training.finetune.judge import DevJudge
 from embertune.training.finetune.mixing import mix_with_base
 from embertune.training.finetune.parts import BEST
 from embertune.training.finetune.rows import Negatives, Teacher, TrainingRows, make_rows
-from embertune.training.finetune.stages import Stages
+from embertune.training.finetune.stages import Stages, fingerprint
 from embertune.training.finetune.trainer import Trained, train
 
 __all__ = ["finetune"]
@@ -151,15 +151,18 @@ class _Main:
         if not (self.config.base_shares and self.config.evaluation.save_best_model and self.dev.queries):
             return trained, None
         began = time.perf_counter()
-        folder = self.stages.folder("mixed", ["2", str(trained), self.config.base_shares])
-
-        def made() -> dict[str, Any]:
-            mixed = mix_with_base(trained, folder, self.dev, self.config, progress=self.progress)
-            return {"share": mixed.share, "dev": [list(pair) for pair in mixed.scores.items()]}
-
-        told = self.stages.result("mixed", [folder.name], made)
+        # In the folder of the training, so that it goes when that goes.
+        folder = trained.parent / f"mixed-{fingerprint('2', self.config.base_shares)}"
+        done = folder / _DONE
+        if done.is_file():
+            self.stages.reused.append("mixed")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            mixed = mix_with_base(trained, folder / "model", self.dev, self.config, progress=self.progress)
+            told = {"share": mixed.share, "metric": self.dev.metrics[0], "dev": list(mixed.scores.items())}
+            write_whole(done, json.dumps(told))
         self.seconds["mix"] = time.perf_counter() - began
-        return folder, told
+        return folder / "model", json.loads(done.read_text(encoding="utf-8"))
 
     def judge(
         self, model: Path, told: dict[str, Any], mixed: dict[str, Any] | None
@@ -328,7 +331,8 @@ def _done_before(stages: Stages, folder: Path) -> tuple[Path, dict[str, Any] | N
 def _kept(trained: Trained, folder: Path) -> dict[str, Any]:
     """Write a trained model down, and then that it is done; what is needed to resume goes."""
     model = folder / "model"
-    shutil.rmtree(model, ignore_errors=True)
+    for before in (model, *folder.glob("mixed-*")):
+        shutil.rmtree(before, ignore_errors=True)
     trained.model.save_pretrained(str(model), create_model_card=False)
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint, ignore_errors=True)

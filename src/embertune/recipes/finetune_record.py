@@ -150,23 +150,24 @@ def _reasons(course: Course, config: FinetuneConfig) -> list[str]:
         return [f"The model is that of the last step, {told['step']}."]
     best = max((entry[decides] for entry in told["curve"] if decides in entry), default=None)
     if best is None:
-        return []
+        return _mixed(course)
     said = [
         f"Step {told['step']} of {told['steps']} was best on dev: {decides} {best:.3f}, before training "
         f"{course.base[decides]:.3f}."
     ]
     if best <= course.base[decides]:
         said.append("No step was better on dev than the model as it was.")
-    return said + _mixed(course, decides)
+    return said + _mixed(course)
 
 
-def _mixed(course: Course, decides: str) -> list[str]:
+def _mixed(course: Course) -> list[str]:
     if course.mixed is None:
         return []
-    share, scores = course.mixed["share"], ", ".join(f"{one:.0%} {score:.3f}" for one, score in course.mixed["dev"])
+    share, metric = course.mixed["share"], course.mixed["metric"]
+    scores = ", ".join(f"{one:.0%} {score:.3f}" for one, score in course.mixed["dev"])
     taken = f"{share:.0%} of the weights are the base's again" if share else "None of the base's weights were put back"
     return [
-        f"{taken}; {decides} on dev by that share: {scores}. The largest within a standard error of the best is taken."
+        f"{taken}; {metric} on dev by that share: {scores}. The largest within a standard error of the best is taken."
     ]
 
 

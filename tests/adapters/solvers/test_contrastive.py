@@ -116,6 +116,26 @@ def test_blocks_equal_the_whole_and_threads_change_no_bit(monkeypatch):
     np.testing.assert_array_equal(gradient, blocked[1])
 
 
+@pytest.mark.parametrize("form", [{}, {"diagonal": True}, {"shared": True}])
+def test_blocks_of_rows_equal_the_whole_and_threads_change_no_bit(monkeypatch, form):
+    import embertune.adapters.solvers.contrastive as module
+
+    def measured(cells):
+        monkeypatch.setattr(module, "_BLOCK_ROWS_CELLS", cells)
+        objective = problem(n=40, m=30, sides=("query", "document"), rank=3, candidates=[0, 2, 3, 8], **form)
+        assert len(objective._away[0]) > 30
+        flat = (0.2 * np.random.default_rng(2).normal(size=np.prod(objective.shape))).astype(np.float32)
+        return objective.value_and_gradient(flat, 0.1)
+
+    whole, blocked = measured(10**6), measured(21)
+    assert blocked[0] == pytest.approx(whole[0], rel=1e-6)
+    np.testing.assert_allclose(blocked[1], whole[1], atol=1e-5)
+    with threadpool_limits(2, user_api="blas"), threads_for(2**40):
+        loss, gradient = measured(21)
+    assert loss == blocked[0]
+    np.testing.assert_array_equal(gradient, blocked[1])
+
+
 def test_a_full_basis_equals_none():
     whole, rotated = problem(sides=("query", "document")), problem(sides=("query", "document"), rank=5)
     inner = (0.2 * np.random.default_rng(4).normal(size=rotated.shape)).astype(np.float32)

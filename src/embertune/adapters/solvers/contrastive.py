@@ -21,7 +21,8 @@ __all__ = ["InfoNCE", "Pairs", "principal_directions"]
 Pairs = npt.NDArray[np.intp]
 
 _BLOCK_CELLS = BLOCK_CELLS
-_BLOCK_ROWS = 8192
+# Two MiB: several arrays of a block stay in a cache, as all rows do not.
+_BLOCK_ROWS_CELLS = 2**19
 
 _Found = TypeVar("_Found")
 
@@ -159,10 +160,11 @@ class InfoNCE:
         def work(rows: slice) -> Array:
             return xp.einsum("ij,ij->j", inside[rows], by[rows]) if self.diagonal else inside[rows].T @ by[rows]
 
-        first, *others = _by_rows(work, inside)
-        for other in others:
-            first += other
-        return first
+        found = _by_rows(work, len(inside), inside)
+        total = next(found)
+        for other in found:
+            total += other
+        return total
 
     @cached_property
     def _inside(self) -> tuple[Array, Array]:
@@ -251,7 +253,7 @@ class InfoNCE:
                 scores += rest[part]
             matched[away[part]] = scores * (scale_q[left] * scale_d[right])
 
-        for _ in _by_rows(work, query):
+        for _ in _by_rows(work, len(query), queries):
             pass
         return matched
 
@@ -278,7 +280,7 @@ class InfoNCE:
             return left, right, by_left, (lost * scale_d[right] ** 2)[:, None] * answer - pulled * asked
 
         # Threads would write to the same rows, so each part is added here, in order.
-        for left, right, by_left, by_right in _by_rows(work, query):
+        for left, right, by_left, by_right in _by_rows(work, len(query), queries):
             add_rows(by_q, left, by_left)
             if by_right is not None:
                 add_rows(by_d, right, by_right)
@@ -318,11 +320,17 @@ class InfoNCE:
         return _Part(rows, span, query, (cells[0], cells[1]), here, (row, column))
 
 
-def _by_rows(work: Callable[[slice], _Found], rows: Array) -> Iterator[_Found]:
-    """Do something with blocks of rows that a core's cache holds, spread over threads; on a device with all at once."""
-    on_host = namespace(rows) is np
-    step = _BLOCK_ROWS if on_host else max(1, len(rows))
-    parts = (slice(start, start + step) for start in range(0, len(rows), step))
+def _by_rows(work: Callable[[slice], _Found], count: int, like: Array) -> Iterator[_Found]:
+    """Do something with blocks of rows that a cache holds, spread over threads; on a device with all of them at once.
+
+    Args:
+        work: Called with the rows of a block.
+        count: How many rows there are.
+        like: Rows as wide, on the same device.
+    """
+    on_host = namespace(like) is np
+    step = max(1, _BLOCK_ROWS_CELLS // like.shape[1] if on_host else count)
+    parts = (slice(start, start + step) for start in range(0, count, step))
     return spread(work, parts) if on_host else map(work, parts)
 
 
@@ -355,6 +363,6 @@ def _map(inside: Array, outside: Array, inner: Array | None) -> tuple[Array, Arr
         mapped[rows] = found
         scale[rows] = 1 / xp.maximum(xp.sqrt(xp.einsum("ij,ij->i", found, found) + outside[rows]), 1e-12)
 
-    for _ in _by_rows(work, inside):
+    for _ in _by_rows(work, len(inside), inside):
         pass
     return mapped, scale

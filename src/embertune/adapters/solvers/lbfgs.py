@@ -37,6 +37,7 @@ class Minimum:
 
     def pulled(self, more: float) -> tuple[float, Flat]:
         """Give value and gradient at x with ``more / 2 * ||x||²`` added to the objective; `more` may be negative."""
+        more = float(more)  # a float64 of numpy's would make float64 of the gradient
         return self.value + 0.5 * more * float(self.x @ self.x), self.gradient + more * self.x
 
 

@@ -82,7 +82,8 @@ class EvaluationConfig:
     """Judge on dev every so many steps; null judges once an epoch."""
 
     save_best_model: bool = True
-    """Keep the step that was best on dev; false keeps the last."""
+    """Keep the step that was best on dev, and of the base's weights what base_shares says; false keeps the last step as
+    it is."""
 
     early_stopping_patience: int | None = None
     """Stop after so many judgements without a better one; null trains all epochs."""

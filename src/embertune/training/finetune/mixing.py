@@ -50,7 +50,6 @@ def mix_with_base(
 
     Raises:
         EncoderError: The base cannot be loaded.
-        StorageError: The disk refused.
     """
     library = require("sentence_transformers", extra="finetune", purpose="Fine-tuning")
     with without_bars():
