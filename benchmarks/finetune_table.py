@@ -30,14 +30,18 @@ def lines(rows, parity):
 
 def short(rows, parity):
     """One line per set and split, for the guide."""
-    found = [f"| data | test | {' | '.join(SYSTEMS.values())} | seconds: adapter, fine-tuned |",
-             "|---|---|--:|--:|--:|--:|--:|--:|"]  # fmt: skip
+    found = [f"| data | test | settings | {' | '.join(SYSTEMS.values())} | seconds: adapter, fine-tuned |",
+             "|---|---|---|--:|--:|--:|--:|--:|--:|"]  # fmt: skip
     for row in rows:
         by = {each["system"]: each for each in row["contest"]["rows"]}
         cells = [_score(by[name], row["primary"]) for name in SYSTEMS]
         seconds = f"{by['adapter']['seconds']:.0f}, {by['tuned']['seconds']:.0f}"
-        found.append(f"| {row['data']} | {SPLITS[row['split']]} | {' | '.join(cells)} | {seconds} |")
-    notes = [f"* {row['data']}, {SPLITS[row['split']]}: {row['contest']['sentence']}" for row in rows]
+        place = f"{row['data']} | {SPLITS[row['split']]} | {', '.join(row['changes'])}"
+        found.append(f"| {place} | {' | '.join(cells)} | {seconds} |")
+    notes = [
+        f"* {row['data']}, {SPLITS[row['split']]}, {', '.join(row['changes'])}: {row['contest']['sentence']}"
+        for row in rows
+    ]
     return [*found, "", *notes, "", *_parity(parity)]
 
 

@@ -33,8 +33,8 @@ def lines(transform, growth):
     if growth:
         found += [
             '`python benchmarks/growth.py`: fitting and choosing, effort="normal", on made-up vectors in memory-mapped '
-            "files; memory is beyond these. Where other work ran on the machine the product's rate, before and after, is "
-            "lower.",
+            "files; memory is beyond these. Where other work ran on the machine the product's rate, before and after, "
+            "is lower.",
             "",
             "| pairs | documents | width | threads | seconds | CPU s | solver | search | subspace | MiB | GFLOP/s |",
             "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",

@@ -49,10 +49,10 @@ def test_a_row_that_loses_stays_with_its_settings_and_its_costs(table):
 def test_the_guide_has_one_line_for_each_set(table):
     found = table.short([ROW], None)
     assert (
-        "| cosqa | by query | 0.500 | 0.400 | 0.600 +0.100 [+0.090, +0.110] | 0.550 +0.050 [+0.040, +0.060] | "
-        "0.560 +0.060 [+0.050, +0.070] | 3, 360 |"
+        "| cosqa | by query | precision=bf16 | 0.500 | 0.400 | 0.600 +0.100 [+0.090, +0.110] | "
+        "0.550 +0.050 [+0.040, +0.060] | 0.560 +0.060 [+0.050, +0.070] | 3, 360 |"
     ) in found
-    assert "* cosqa, by query: The adapter beats fine-tuning." in found
+    assert "* cosqa, by query, precision=bf16: The adapter beats fine-tuning." in found
 
 
 def test_parity_says_how_far_apart(table):
