@@ -148,8 +148,7 @@ def search(pool, folds, budgets, *, seed, may_move):
 
 def scores_of(adapter, trial, encoded):
     """Give nDCG@10 of every test query under exact search."""
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
-    queries = encoded.queries[[place[query] for query in trial.test.queries]]
+    queries = encoded.queries[encoded.query_rows(trial.test.queries)]
     mapped = adapter.transform(queries, "query"), adapter.transform(encoded.documents, "document")
     found = judge(trial, encoded.document_ids, "tuned", *mapped)
     return dict(zip(found.query_ids, found.scores[METRIC].tolist(), strict=True))

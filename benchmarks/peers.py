@@ -70,7 +70,6 @@ def make_job(trial, encoded, seed):
         encoded: The whole data set.
         seed: Of the split, and of everything random in the peer.
     """
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
     pool = list(trial.pool.queries)
     parts = {
         "train": [query for query in pool if query not in trial.dev],
@@ -79,7 +78,7 @@ def make_job(trial, encoded, seed):
     }
     job = {"corpus": encoded.documents, "seed": seed}
     for part, ids in parts.items():
-        job[f"{part}_queries"] = encoded.queries[[place[query] for query in ids]]
+        job[f"{part}_queries"] = encoded.queries[encoded.query_rows(ids)]
         if part != "test":
             judgments = Judgments.from_qrels(trial.pool.qrels, ids, encoded.document_ids)
             job[f"{part}_pairs"], job[f"{part}_grades"] = judgments.pairs, judgments.values

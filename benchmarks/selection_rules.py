@@ -33,10 +33,9 @@ ONE = 1 + len(CONFIG.pulls)
 
 
 def pool_of(part, encoded):
-    place = {query: row for row, query in enumerate(encoded.query_ids)}
     ids = list(part.queries)
     judgments = Judgments.from_qrels(part.qrels, ids, encoded.document_ids)
-    return Pool(encoded.queries[[place[query] for query in ids]], encoded.documents, judgments)
+    return Pool(encoded.queries[encoded.query_rows(ids)], encoded.documents, judgments)
 
 
 def score(pool, adapter, rows):

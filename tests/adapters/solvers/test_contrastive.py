@@ -97,6 +97,17 @@ def test_a_query_whose_every_candidate_is_a_positive_has_loss_zero():
     assert np.abs(gradient).max() < 1e-6
 
 
+def assert_blocks_change_nothing(measured, whole, cells):
+    """Compare loss and gradient in one block, in several, and in several by two threads."""
+    whole, blocked = measured(whole), measured(cells)
+    assert blocked[0] == pytest.approx(whole[0], rel=1e-6)
+    np.testing.assert_allclose(blocked[1], whole[1], atol=1e-5)
+    with threadpool_limits(2, user_api="blas"), threads_for(2**40):
+        loss, gradient = measured(cells)
+    assert loss == blocked[0]
+    np.testing.assert_array_equal(gradient, blocked[1])
+
+
 def test_blocks_equal_the_whole_and_threads_change_no_bit(monkeypatch):
     import embertune.adapters.solvers.contrastive as module
 
@@ -107,13 +118,7 @@ def test_blocks_equal_the_whole_and_threads_change_no_bit(monkeypatch):
         flat = (0.2 * np.random.default_rng(2).normal(size=np.prod(objective.shape))).astype(np.float32)
         return objective.value_and_gradient(flat, 0.1)
 
-    whole, blocked = measured(1200), measured(90)
-    assert blocked[0] == pytest.approx(whole[0], rel=1e-6)
-    np.testing.assert_allclose(blocked[1], whole[1], atol=1e-5)
-    with threadpool_limits(2, user_api="blas"), threads_for(2**40):
-        loss, gradient = measured(90)
-    assert loss == blocked[0]
-    np.testing.assert_array_equal(gradient, blocked[1])
+    assert_blocks_change_nothing(measured, whole=1200, cells=90)
 
 
 @pytest.mark.parametrize("form", [{}, {"diagonal": True}, {"shared": True}])
@@ -127,13 +132,7 @@ def test_blocks_of_rows_equal_the_whole_and_threads_change_no_bit(monkeypatch, f
         flat = (0.2 * np.random.default_rng(2).normal(size=np.prod(objective.shape))).astype(np.float32)
         return objective.value_and_gradient(flat, 0.1)
 
-    whole, blocked = measured(10**6), measured(21)
-    assert blocked[0] == pytest.approx(whole[0], rel=1e-6)
-    np.testing.assert_allclose(blocked[1], whole[1], atol=1e-5)
-    with threadpool_limits(2, user_api="blas"), threads_for(2**40):
-        loss, gradient = measured(21)
-    assert loss == blocked[0]
-    np.testing.assert_array_equal(gradient, blocked[1])
+    assert_blocks_change_nothing(measured, whole=10**6, cells=21)
 
 
 def test_a_full_basis_equals_none():

@@ -87,12 +87,7 @@ class DevJudge:
     def score(self, queries: Vectors, documents: Vectors) -> dict[str, float]:
         """Judge a model by its vectors of `queries` (n, d) and `documents` (m, d), rows of length 1: metric -> mean."""
         ranking = [name for name in self.metrics if name != "accuracy"]
-        found: dict[str, float] = {}
-        if ranking:
-            depth = max(_DEPTH, *(parse_metric(name).k or len(documents) for name in ranking))
-            positions, _ = top_k(queries, documents, depth)
-            scores = evaluate_positions(self.judgments, positions, ranking)
-            found = {name: float(values.mean()) for name, values in scores.items()}
+        found = {name: float(values.mean()) for name, values in self._ranked(ranking, queries, documents).items()}
         return {
             name: float(self._ahead(queries, documents).mean()) if name == "accuracy" else found[name]
             for name in self.metrics
@@ -103,8 +98,13 @@ class DevJudge:
         name = self.metrics[0]
         if name == "accuracy":
             return self._ahead(queries, documents).astype(np.float64)
-        positions, _ = top_k(queries, documents, max(_DEPTH, parse_metric(name).k or len(documents)))
-        return evaluate_positions(self.judgments, positions, [name])[name]
+        return self._ranked([name], queries, documents)[name]
+
+    def _ranked(self, names: Sequence[str], queries: Vectors, documents: Vectors) -> dict[str, npt.NDArray[np.float64]]:
+        if not names:
+            return {}
+        depth = max(_DEPTH, *(parse_metric(name).k or len(documents) for name in names))
+        return evaluate_positions(self.judgments, top_k(queries, documents, depth)[0], names)
 
     def _ahead(self, queries: Vectors, documents: Vectors) -> npt.NDArray[np.bool_]:
         query, positive, negative = np.array(self.triplets, dtype=np.intp).T
