@@ -22,7 +22,7 @@ from embertune.cli.reference import reference
 from embertune.data import columns
 from embertune.evaluation import verdict
 from embertune.recipes import foreign, plan
-from embertune.training import decisions, offsets, table
+from embertune.training import decisions, offsets, sparing, table
 from embertune.training.config import EFFORTS, TuneConfig
 
 DOCS = Path(__file__).parent
@@ -57,7 +57,9 @@ NUMBERS = (
     (verdict, "_GROUP_QUERIES", "A group (seen, unseen) of this many queries can veto by its mean alone."),
     (verdict, "_TOLERATED_LOSS", "The mean loss of such a group from which it vetoes."),
     (verdict, "_FOREIGN_LOSS", "Foreign queries that lose more than this on average veto."),
-    (foreign, "_MOST_QUERIES", "Of more foreign queries so many are drawn and judged."),
+    (foreign, "_MOST_QUERIES", "Of more foreign queries so many are drawn."),
+    (foreign, "_FEWEST_QUERIES", "Of twice as many foreign queries or more half are looked at, and half are judged."),
+    (sparing, "_SPARED", "If those that are looked at lose more than this, gates close for their like."),
 )  # fmt: skip
 
 

@@ -132,6 +132,9 @@ def every_kind():
         "chain": fit(Chain([WhiteningAdapter(), LinearAdapter(rank=3), TruncationAdapter(5)])),
         "query then documents": fit(Chain([LinearAdapter(pull=0.01), DocumentAdapter("mean", reach=1.0)])),
     }
+    apart = {name: Gate.fit(own, unlike=random.normal(size=(40, 12)), closed=0.05, opened=0.6)
+             for name, own in (("gate", queries), ("documents", documents))}  # fmt: skip
+    made["gated apart"] = made["both sides"].gated(**apart)
     made["gated chain"] = made["chain"].gated(**gates).scaled(0.7)
     return made
 

@@ -17,6 +17,11 @@ def directions(n, around, spread=0.2, seed=0):
     return normalize((centre + spread * np.random.default_rng(seed).normal(size=(n, 16))).astype(np.float32))
 
 
+def aside(vectors):
+    """Turn unit vectors away, by less than they spread."""
+    return normalize(vectors + 0.7 * np.eye(16, dtype=np.float32)[1])
+
+
 def fitted():
     return LinearAdapter(pull=0.003).fit(directions(60, 0), directions(60, 1, seed=1))
 
@@ -49,6 +54,46 @@ def test_equal_shares_put_the_ramp_below_all_training_queries():
     width = (np.median(near) - near.min()) / 4
     np.testing.assert_allclose([gate.low, gate.high], [near.min() - width, near.min()], atol=1e-5)
     assert gate.weights(directions(20, 3, seed=3)).max() == 0
+
+
+def test_what_it_is_not_for_closes_it_by_a_second_ramp():
+    queries, others = directions(150, 0, 0.25), aside(directions(40, 0, 0.25, seed=1))
+    gate = Gate.fit(queries, unlike=others)
+
+    def near(rows, examples):
+        return np.sort(rows @ examples.T, axis=1)[:, -3:].mean(axis=1)
+
+    inside = queries @ queries.T
+    np.fill_diagonal(inside, -2)
+    alone = np.sort(inside, axis=1)[:, -3:].mean(axis=1)
+    np.testing.assert_allclose([gate.low, gate.high], np.quantile(alone, [0.01, 0.1]), atol=1e-5)
+    np.testing.assert_allclose(gate.lead, np.quantile(alone - near(queries, others), [0.01, 0.1]), atol=1e-5)
+    new = np.concatenate([directions(20, 0, 0.25, seed=2), aside(directions(20, 0, 0.25, seed=3)), directions(5, 3)])
+    ramps = [
+        np.clip((values - low) / (high - low), 0, 1)
+        for values, (low, high) in (
+            (near(new, queries), (gate.low, gate.high)),
+            (near(new, queries) - near(new, others), gate.lead),
+        )
+    ]
+    np.testing.assert_allclose(gate.weights(new), ramps[0] * ramps[1], atol=1e-4)
+    np.testing.assert_allclose([gate.weights(row[None])[0] for row in new], gate.weights(new), atol=1e-4)
+    # Both take part here: some are shut by the one alone, some by the other.
+    assert min((ramps[0][ramps[1] == 0]).max(), (ramps[1][ramps[0] == 0]).max()) > 0
+
+
+def test_a_near_kind_is_told_apart_where_the_likeness_alone_does_not():
+    own, other = directions(400, 0, 0.25), directions(400, 0, 0.25, seed=1)
+    other = aside(other)
+    alone, apart = Gate.fit(own[:300]), Gate.fit(own[:300], unlike=other[:300])
+    assert alone.weights(other[300:]).mean() > 0.7
+    assert apart.weights(other[300:]).mean() < 0.05
+    assert apart.weights(own[300:]).mean() > 0.85
+
+
+def test_an_empty_unlike_is_refused():
+    with pytest.raises(DataError, match="A gate was given no embedding that is unlike"):
+        Gate.fit(directions(9, 0), unlike=np.zeros((0, 16)))
 
 
 def test_a_foreign_query_gets_the_frozen_encoder_and_an_own_one_the_adapter():
@@ -114,6 +159,24 @@ def test_both_gates_are_saved_and_what_was_saved_before_is_loaded(tmp_path):
     assert set(tensors) == {"query", "document", "gate.queries"}
     assert old.document_gate is None
     np.testing.assert_allclose(old.gate.weights(queries), 1)
+
+
+def test_what_it_is_not_for_is_saved_on_both_sides_or_missed(tmp_path):
+    queries, documents, others = wide(80, seed=1), wide(90, seed=2), wide(40, seed=3)
+    adapter = LinearAdapter("both", pull=0.1, max_steps=3).fit(queries, documents[:80])
+    gates = Gate.fit(queries, unlike=others), Gate.fit(documents, unlike=others[:9])
+    saved = adapter.gated(gates[0], documents=gates[1])
+    loaded = load_adapter(saved.save(tmp_path / "a"))
+    for side in ("query", "document"):
+        assert loaded.transform(wide(60, seed=4), side).tobytes() == saved.transform(wide(60, seed=4), side).tobytes()
+    config, tensors = to_state(saved)
+    assert config["gate"]["lead"] == list(gates[0].lead)
+    for name, key in (("gate", "gate.unlike_queries"), ("document_gate", "gate.unlike_documents")):
+        without = {other: array for other, array in tensors.items() if other != key}
+        with pytest.raises(DataError, match=f"of the {name} there are thresholds without embeddings"):
+            from_state(config, without)
+        with pytest.raises(DataError, match=f"the {name}'s embeddings have 64 dimensions, its embeddings that it is"):
+            from_state(config, {**tensors, key: tensors[key][:, :9]})
 
 
 def wide(n, seed):

@@ -187,14 +187,17 @@ def test_a_diagonal_map_finds_the_dimensions_that_count():
 
 
 @pytest.mark.parametrize("maps", ["separate", "shared", "shared-then-query"])
-def test_a_low_rank_map_equals_the_matrix_that_it_stands_for(maps):
+@pytest.mark.parametrize("rank", [3, 5])  # served by its parts, and, being over .41 of 8, as one matrix
+def test_a_low_rank_map_equals_the_matrix_that_it_stands_for(maps, rank):
     queries, documents = rotated()
-    adapter = LinearAdapter("both", maps=maps, rank=3, pull=0.03).fit(queries, documents)
-    assert {name: array.shape for name, array in adapter.tensors().items()} == {
-        "query": (3, 3), "document": (3, 3), "basis": (8, 3),
+    adapter = LinearAdapter("both", maps=maps, rank=rank, pull=0.03).fit(queries, documents)
+    tensors = adapter.tensors()
+    assert {name: array.shape for name, array in tensors.items()} == {
+        "query": (rank, rank), "document": (rank, rank), "basis": (8, rank),
     }  # fmt: skip
     for side, coef in (("query", adapter.coef_), ("document", adapter.document_coef_)):
-        assert np.linalg.matrix_rank(coef, tol=1e-4) == 3
+        assert np.linalg.matrix_rank(coef, tol=1e-4) == rank
+        np.testing.assert_allclose(coef, tensors["basis"] @ tensors[side] @ tensors["basis"].T, atol=1e-6)
         np.testing.assert_allclose(adapter.transform(queries, side), normalize(queries + queries @ coef), atol=1e-5)
 
 

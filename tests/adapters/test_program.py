@@ -14,7 +14,7 @@ from embertune.errors import ConfigError
 KINDS = [
     *("identity", "linear", "both sides", "low rank", "diagonal", "mlp", "orthogonal", "truncation", "whitening"),
     *("documents", "half", "gated", "gated half", "half truncation", "half documents", "nothing", "chain"),
-    *("query then documents", "gated chain", "rotation bridge", "bridge", "half bridge"),
+    *("query then documents", "gated chain", "rotation bridge", "bridge", "half bridge", "gated apart"),
 ]
 
 

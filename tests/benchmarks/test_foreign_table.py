@@ -17,20 +17,35 @@ def table(monkeypatch):
         sys.modules.pop(name, None)
 
 
-def row(foreign, change, *, side="auto", gates=("document_gate", "gate")):
+def row(foreign, change, *, side="auto", gates=("document_gate", "gate"), named=0.0, own=0.1, how=""):
     found = {"own": "medquad", "encoder": "static", "side": side, "foreign": foreign, "n": 500, "base": 0.5}
     interval = {"change": change, "low": change - 0.01, "high": change + 0.01}
-    return found | interval | {"own_change": 0.1, "maps": "both", "gates": list(gates)}
+    told = {"n": 250, "change": named, "low": named - 0.01, "high": named + 0.01, "own_change": own, "how": how}
+    return found | interval | {"own_change": 0.1, "maps": "both", "gates": list(gates), "named": told}
 
 
 def test_rows_below_the_bound_are_counted_and_bold(table):
-    rows = [row("scifact", -0.0101), row("cosqa", -0.01), row("squad-dev", 0.02), row("cosqa", -0.002, side="query")]
+    rows = [
+        row("scifact", -0.0101, named=-0.02, own=0.08, how="such gates"),
+        row("cosqa", -0.01, own=0.09, how="such gates"),
+        row("squad-dev", 0.02),
+        row("cosqa", -0.002, side="query"),
+    ]
     found = table.lines(rows)
-    assert "| static (default) | auto | 3 | -0.0000 | -0.0101 (medquad → scifact) | 1 |" in found
-    assert "| static (default) | query | 1 | -0.0020 | -0.0020 (medquad → cosqa) | 0 |" in found
+    assert (
+        "| static (default) | auto | 3 | -0.0000 | -0.0101 (medquad → scifact) | 1 | -0.0067 | "
+        "-0.0200 (medquad → scifact) | 1 | 2 | -0.0150, -0.020 at most |"
+    ) in found
+    assert (
+        "| static (default) | query | 1 | -0.0020 | -0.0020 (medquad → cosqa) | 0 | +0.0000 | "
+        "+0.0000 (medquad → cosqa) | 0 | 0 | nothing |"
+    ) in found
     bold = [line for line in found if line.startswith("| medquad") and "**" in line]
     assert len(bold) == 1
-    assert "| queries, documents | scifact | 500 | 0.500 | **-0.0101 [-0.020, -0.000]** |" in bold[0]
+    assert (
+        "| queries, documents | scifact | 500 | 0.500 | **-0.0101 [-0.020, -0.000]** | 250 | "
+        "**-0.0200 [-0.030, -0.010]** | +0.080 | such gates |"
+    ) in bold[0]
 
 
 def test_no_gate_is_said(table):

@@ -123,7 +123,7 @@ def test_sql_refuses_names_and_sides(every_kind, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["gated", "gated half", "gated chain", "documents", "identity"])
+@pytest.mark.parametrize("kind", ["gated", "gated half", "gated apart", "gated chain", "documents", "identity"])
 def test_the_langchain_retriever(kind, every_kind, some_vectors, tmp_path):
     need("langchain_core")
     from langchain_core.embeddings import Embeddings

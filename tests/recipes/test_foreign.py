@@ -13,6 +13,7 @@ from embertune.adapters.document import DocumentAdapter
 from embertune.adapters.gate import Gate
 from embertune.adapters.identity import IdentityAdapter
 from embertune.adapters.linear import LinearAdapter
+from embertune.adapters.state import to_state
 from embertune.core.vectors import normalize
 from embertune.data.dataset import Dataset, Document
 from embertune.encoders.cost import Cost
@@ -250,3 +251,65 @@ def test_foreign_texts_are_paid_and_counted(learnable, ungated, priced):
     assert one.record["cost"] == asdict(Cost(352, 3520, 352.0))
     # What is tuned on is in the cache by now.
     assert both.record["cost"] == asdict(Cost(24, 240, 24.0))
+
+
+def _near_kind(toy, count=120):
+    """Others that ask with one leaning in common, beside what own queries ask: a map takes them away from answers."""
+    foreign, encoder = _foreign(count, 40), toy.encoder
+    rng = np.random.default_rng(7)
+    leaning = toy.turn[0]
+    documents = normalize((0.5 * rng.normal(size=(40, 12)) + 3 * leaning).astype(np.float32))
+    for row, document in enumerate(foreign.corpus.values()):
+        encoder.vectors[document.content] = documents[row]
+    for at, text in enumerate(foreign.queries.values()):
+        asked = documents[at % 40] + 0.05 * rng.normal(size=12)
+        encoder.vectors[text] = normalize(asked[None].astype(np.float32))[0]
+    return foreign, encoder
+
+
+def _judged_half(toy, foreign, encoder, seed):
+    loaded = load_foreign(foreign, None, toy.data, encoder, seed=seed)
+    return loaded.mix(encode_dataset(encoder, toy.data)).parted("ndcg@10", seed=seed)
+
+
+def test_half_of_many_is_looked_at_so_that_the_other_half_loses_little(learnable, quick):
+    foreign, encoder = _near_kind(learnable)
+    config = replace(quick, gate="auto")
+    looked, judged = _judged_half(learnable, foreign, encoder, seed=3)
+    assert (len(looked.queries), len(judged.queries)) == (60, 60)
+    assert len(np.unique(np.concatenate([looked.queries, judged.queries]), axis=0)) == 120
+    free = tune(learnable.data, encoder, effort=config, seed=3)
+    before = judge_foreign(judged, free.candidate, ["ndcg@10"], primary="ndcg@10", seed=3).change
+    result = tune(learnable.data, encoder, effort=config, seed=3, foreign=foreign)
+    told = result.record["foreign"]
+    assert told["n"] == 60
+    assert told["notes"] == ["60 of 120 queries were looked at to spare such; 60 others are judged."]
+    assert before < -0.02
+    assert told["delta"]["ndcg@10"]["mean"] > -0.01
+    assert result.candidate.gate.unlike is not None
+    assert any(reason.startswith("There are gates that close for") for reason in result.record["selection"]["reasons"])
+    np.testing.assert_array_equal(result.candidate.coef_, free.candidate.coef_)
+
+
+def test_nothing_is_chosen_by_the_half_that_is_judged(learnable, quick):
+    foreign, encoder = _near_kind(learnable)
+    _, judged = _judged_half(learnable, foreign, encoder, seed=3)
+    documents = list(foreign.corpus)
+    qrels = {query: {documents[(int(query[1:]) + 20) % 40]: 1.0} if query in judged.dataset.queries else grades
+             for query, grades in foreign.qrels.items()}  # fmt: skip
+    found = [tune(learnable.data, encoder, effort=quick, seed=3, foreign=data)
+             for data in (foreign, replace(foreign, qrels=qrels))]  # fmt: skip
+    states = [to_state(each.candidate) for each in found]
+    assert states[0][0] == states[1][0]
+    assert {name: array.tobytes() for name, array in states[0][1].items()} == {
+        name: array.tobytes() for name, array in states[1][1].items()
+    }
+    assert found[0].record["foreign"]["base"] != found[1].record["foreign"]["base"]
+
+
+def test_all_are_judged_where_they_are_few_or_there_is_to_be_no_gate(learnable, quick, ungated):
+    for count, config in ((59, quick), (120, ungated)):
+        foreign, encoder = _near_kind(learnable, count)
+        result = tune(learnable.data, encoder, effort=config, seed=3, foreign=foreign)
+        assert (result.record["foreign"]["n"], result.record["foreign"]["notes"]) == (count, [])
+        assert result.candidate.gate is None or result.candidate.gate.unlike is None

@@ -222,7 +222,7 @@ class _Memory(IdentityAdapter):
 def test_folds_judge_every_query_once_under_an_adapter_that_never_saw_it(toy, quick, monkeypatch):
     few = toy(60, 40)
 
-    def memorise(pool, repeats, config, *, seed, seen_share, progress=silent):
+    def memorise(pool, repeats, config, *, seed, seen_share, others=None, progress=silent):
         adapter = _Memory()
         rows = [int(pool.judgments.pairs[pool.judgments.pairs[:, 0] == row, 1][0]) for row in range(len(pool.queries))]
         adapter.known = {query.tobytes(): pool.documents[row] for query, row in zip(pool.queries, rows, strict=True)}

@@ -34,6 +34,7 @@ def _run(code: str, folder, monkeypatch) -> dict:
         ({"side": "query"}, True, 1),
         ({"rank": 8}, True, 0.7),
         ({"side": "both"}, True, 1),
+        ({"side": "both", "rank": 8}, "apart", 0.7),
     ],
 )
 def test_numpy_alone_does_what_the_adapter_does(record, options, gated, strength, tmp_path, monkeypatch):
@@ -42,7 +43,8 @@ def test_numpy_alone_does_what_the_adapter_does(record, options, gated, strength
     adapter = LinearAdapter(**options, pull=0.01, max_steps=3).fit(queries, documents).scaled(strength)
     units = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     # Of a gate that is fitted on all of these, each query is its own neighbour and wide open.
-    gate = Gate.fit(units[:20], closed=0.3, opened=0.9) if gated else None
+    unlike = units[20:25] if gated == "apart" else None
+    gate = Gate.fit(units[:20], unlike=unlike, closed=0.3, opened=0.9) if gated else None
     assert gate is None or len({0.0, 1.0} & set(gate.weights(units).tolist())) == 2
     adapter = adapter.gated(gate, documents=gate if options.get("side") == "both" else None)
     folder = save(adapter, tmp_path / "adapter")
@@ -57,6 +59,8 @@ def test_other_types_and_gates_are_named(record):
     card = model_card(record)
     assert "A gate gives queries unlike the training queries the frozen encoder's embedding back." in card
     assert "gate from cosine 0.250 to 0.500" in card
+    record["adapter"]["gate"]["lead"] = [-0.125, 0.25]
+    assert "gate from cosine 0.250 to 0.500, and ahead of what it is not for by -0.125 to +0.250" in model_card(record)
     record["adapter"]["type"] = "mlp"
     assert "## Use it with numpy alone" not in model_card(record)
 

@@ -37,7 +37,8 @@ def test_all_code_is_python_and_names_the_adapter(kind, name, saved, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["linear", "both sides", "low rank", "mlp", "gated half", "documents", "gated chain", "identity"]
+    "name",
+    ["linear", "both sides", "low rank", "mlp", "gated half", "gated apart", "documents", "gated chain", "identity"],
 )
 def test_the_numpy_code_gives_what_the_adapter_gives(name, saved, every_kind, some_vectors, tmp_path):
     made = {"__name__": "copied"}

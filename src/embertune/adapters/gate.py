@@ -36,6 +36,9 @@ class Gate:
     than 64 dimensions are compared within as many principal directions of these: what a strange one has outside makes
     it no more alike, and the search is several times as quick.
 
+    Where it is known what the adapter is not for, that counts, too: the weight is then multiplied by a second ramp, on
+    how much nearer the embedding is to what was learned from than to that.
+
     There is one for queries, fitted on training queries, and, for adapters that map documents, one for documents,
     fitted on the corpus. An adapter has them by `Adapter.gated`.
 
@@ -45,6 +48,8 @@ class Gate:
         high: At this and above it is 1.
         neighbours: How many nearest examples are averaged.
         directions: (d, r) orthonormal columns within which they are compared; None: all of space, r = d.
+        unlike: (l, r) queries, or documents, that the adapter is not for; None where none are known.
+        lead: Ends of the second ramp, on the mean cosine to the nearest examples less that to the nearest of `unlike`.
 
     Example:
         >>> queries = np.array([[1, 0, 0], [1, 0.1, 0], [1, 0, 0.1], [0.9, 0.1, 0.1]], dtype=np.float32)
@@ -57,17 +62,27 @@ class Gate:
     high: float
     neighbours: int = 3
     directions: Vectors | None = None
+    unlike: Vectors | None = None
+    lead: tuple[float, float] | None = None
 
     @classmethod
     def fit(
-        cls, examples: Any, *, neighbours: int = 3, closed: float = 0.01, opened: float = 0.1, seed: int = 0
+        cls,
+        examples: Any,
+        *,
+        unlike: Any = None,
+        neighbours: int = 3,
+        closed: float = 0.01,
+        opened: float = 0.1,
+        seed: int = 0,
     ) -> Gate:
         """Learn where the training queries lie, or the documents of the corpus.
 
         Args:
             examples: (n, d), at least two.
-            neighbours: How many nearest are averaged, at most n - 1.
-            closed: The share of the examples which, had they been left out, would be given weight 0.
+            unlike: (m, d) that the adapter is not for, such as queries of another product; None: unknown.
+            neighbours: How many nearest are averaged, at most n - 1, and at most m.
+            closed: The share of the examples which, had they been left out, would be given weight 0 by a ramp.
             opened: The share which would be given less than 1. Where both are the same the ramp ends at that cosine,
                 and begins below, by a quarter of the way from there to the median.
             seed: For the draw of those that are kept, where there are more than 2048, and of a start for the
@@ -76,9 +91,8 @@ class Gate:
         Raises:
             DataError: Fewer than two examples, or shares that do not rise.
         """
-        vectors = as_vectors(examples, "examples")
         random = generator(seed, "gate")
-        rows = _different(normalize(vectors[draw(len(vectors), _MOST_KEPT, random)]))
+        rows = _different(_drawn(examples, "examples", random))
         if neighbours < 1:
             raise DataError(f"neighbours must be at least 1, got {neighbours}")
         if len(rows) < 2 or not 0 <= closed <= opened <= 1:
@@ -86,14 +100,17 @@ class Gate:
                 f"A gate was asked for from {len(rows)} different embeddings with shares {closed} and {opened}. "
                 "Expected two or more, and 0 <= closed <= opened <= 1."
             )
-        count = min(neighbours, len(rows) - 1)
-        directions = _principal(rows, random) if rows.shape[1] > _MOST_DIRECTIONS else None
-        kept = rows if directions is None else rows @ directions
-        near = _near(kept, kept, count, itself=True)
-        low, high, middle = (float(value) for value in np.quantile(near, [closed, opened, 0.5]))
-        if closed == opened:
-            low = high - abs(middle - high) / 4
-        return cls(kept, min(low, high - _NARROWEST), high, count, directions)
+        others = None if unlike is None else _different(_drawn(unlike, "unlike", random))
+        count = min(neighbours, len(rows) - 1) if others is None else min(neighbours, len(rows) - 1, len(others))
+        if count < 1:
+            raise DataError("A gate was given no embedding that is unlike. Expected one or more, or None.")
+        everything = rows if others is None else np.concatenate([rows, others])
+        directions = _principal(everything, random) if rows.shape[1] > _MOST_DIRECTIONS else None
+        if directions is not None:
+            rows, others = rows @ directions, None if others is None else others @ directions
+        near = _near(rows, rows, count, itself=True)
+        lead = None if others is None else _ends(near - _near(rows, others, count), closed, opened)
+        return cls(rows, *_ends(near, closed, opened), count, directions, others, lead)
 
     @property
     def dimension(self) -> int:
@@ -106,15 +123,39 @@ class Gate:
 
     def weights_of_unit(self, rows: Vectors) -> npt.NDArray[np.float32]:
         """Weigh embeddings (n, d) that are known to have length 1, unchecked -> (n,)."""
-        near = _near(rows if self.directions is None else rows @ self.directions, self.examples, self.neighbours)
-        low, width = np.float32(self.low), np.float32(max(self.high - self.low, 1e-6))
-        if len(near) == 1:  # a query on its own, see `_sum_of_highest`
-            near[0] = min(max((near[0] - low) / width, 0), 1)
-            return near
-        near -= low
-        near /= width
-        np.maximum(near, 0, out=near)
-        return np.minimum(near, 1, out=near)
+        inside = rows if self.directions is None else rows @ self.directions
+        near = _near(inside, self.examples, self.neighbours)
+        if self.unlike is None or self.lead is None:
+            return _ramp(near, self.low, self.high)
+        lead = _ramp(near - _near(inside, self.unlike, self.neighbours), *self.lead)
+        lead *= _ramp(near, self.low, self.high)
+        return lead
+
+
+def _drawn(vectors: Any, name: str, random: np.random.Generator) -> Vectors:
+    """Give rows of length 1, as many as are kept."""
+    array = as_vectors(vectors, name)
+    return normalize(array[draw(len(array), _MOST_KEPT, random)])
+
+
+def _ends(values: npt.NDArray[np.float32], closed: float, opened: float) -> tuple[float, float]:
+    """Give the ends of a ramp that closes on a share of values, and does not open wide for another; see `Gate.fit`."""
+    low, high, middle = (float(value) for value in np.quantile(values, [closed, opened, 0.5]))
+    if closed == opened:
+        low = high - abs(middle - high) / 4
+    return min(low, high - _NARROWEST), high
+
+
+def _ramp(values: npt.NDArray[np.float32], low: float, high: float) -> npt.NDArray[np.float32]:
+    """Overwrite values (n,) by what they are on the way from low, 0, to high, 1."""
+    start, width = np.float32(low), np.float32(max(high - low, 1e-6))
+    if len(values) == 1:  # a query on its own, see `_sum_of_highest`
+        values[0] = min(max((values[0] - start) / width, 0), 1)
+        return values
+    values -= start
+    values /= width
+    np.maximum(values, 0, out=values)
+    return np.minimum(values, 1, out=values)
 
 
 def _near(rows: Vectors, examples: Vectors, count: int, *, itself: bool = False) -> npt.NDArray[np.float32]:

@@ -153,7 +153,13 @@ class _Writer:
         if gate.directions is not None:
             rows = self.do("matmul", rows, self.keep("gate_directions", gate.directions))
         near = self.do("nearest", rows, self.keep("gate_examples", gate.examples), gate.neighbours)
-        return self.do("ramp", near, gate.low, max(gate.high, gate.low + 1e-6))
+        weight = self.do("ramp", near, gate.low, max(gate.high, gate.low + 1e-6))
+        if gate.unlike is None or gate.lead is None:
+            return weight
+        low, high = gate.lead
+        away = self.do("nearest", rows, self.keep("gate_unlike", gate.unlike), gate.neighbours)
+        lead = self.do("ramp", self.do("subtract", near, away), low, max(high, low + 1e-6))
+        return self.do("multiply", weight, lead)
 
     def frozen(self, adapter: Adapter, side: Side, x: str) -> str:
         if isinstance(adapter, Chain):

@@ -18,8 +18,11 @@ __all__ = ["class_of", "from_state", "gate_config", "to_state"]
 
 Tensors = dict[str, npt.NDArray[Any]]
 
-# Where the arrays of each gate stand, by the adapter's attribute; the first is as it was when there was no other.
-_GATES = {"gate": ("gate.queries", "gate.directions"), "document_gate": ("gate.documents", "gate.document_directions")}
+# Where the arrays of each gate stand, by the adapter's attribute: its examples, directions, and what it is not for.
+_GATES = {
+    "gate": ("gate.queries", "gate.directions", "gate.unlike_queries"),
+    "document_gate": ("gate.documents", "gate.document_directions", "gate.unlike_documents"),
+}
 
 
 def to_state(adapter: Adapter) -> tuple[dict[str, Any], Tensors]:
@@ -40,13 +43,13 @@ def to_state(adapter: Adapter) -> tuple[dict[str, Any], Tensors]:
         "dimension": adapter.dimension,
         "strength": adapter.strength,
     }
-    for name, (examples, directions) in _GATES.items():
+    for name, arrays in _GATES.items():
         gate = getattr(adapter, name)
         config[name] = gate_config(gate)
-        if gate is not None:
-            tensors[examples] = np.ascontiguousarray(gate.examples)
-            if gate.directions is not None:
-                tensors[directions] = np.ascontiguousarray(gate.directions)
+        kept = () if gate is None else (gate.examples, gate.directions, gate.unlike)
+        tensors |= {
+            to: np.ascontiguousarray(array) for to, array in zip(arrays, kept, strict=False) if array is not None
+        }
     return config, tensors
 
 
@@ -57,7 +60,10 @@ def gate_config(gate: Gate | None) -> dict[str, Any] | None:
         >>> gate_config(Gate(np.eye(2, dtype=np.float32), 0.5, 1.0))
         {'low': 0.5, 'high': 1.0, 'neighbours': 3}
     """
-    return None if gate is None else {"low": gate.low, "high": gate.high, "neighbours": gate.neighbours}
+    if gate is None:
+        return None
+    told = {"low": gate.low, "high": gate.high, "neighbours": gate.neighbours}
+    return told if gate.lead is None else {**told, "lead": list(gate.lead)}
 
 
 def from_state(config: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Adapter:
@@ -87,16 +93,20 @@ def from_state(config: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]
 def _gate(
     config: Mapping[str, Any] | None, tensors: Mapping[str, Any], name: str, dimension: int | None
 ) -> Gate | None:
-    examples, directions = (tensors.get(array) for array in _GATES[name])
-    if config is None and examples is None and directions is None:
+    examples, directions, unlike = (tensors.get(array) for array in _GATES[name])
+    if config is None and examples is None and directions is None and unlike is None:
         return None
-    if config is None or examples is None:
+    if config is None or examples is None or (unlike is None) != ("lead" not in config):
         raise DataError(f"of the {name} there are thresholds without embeddings, or embeddings without thresholds")
     examples = as_vectors(examples, f"{name}'s embeddings")
     basis = None if directions is None else as_vectors(directions, f"{name}'s directions")
-    if basis is not None and basis.shape[1] != examples.shape[1]:
-        raise DataError(f"the {name}'s embeddings have {examples.shape[1]} dimensions, its directions {basis.shape[1]}")
-    gate = Gate(examples, float(config["low"]), float(config["high"]), int(config["neighbours"]), basis)
+    others = None if unlike is None else as_vectors(unlike, f"embeddings that the {name} is closed for")
+    for what, array in (("directions", basis), ("embeddings that it is closed for", others)):
+        if array is not None and array.shape[1] != examples.shape[1]:
+            raise DataError(f"the {name}'s embeddings have {examples.shape[1]} dimensions, its {what} {array.shape[1]}")
+    lead = (float(config["lead"][0]), float(config["lead"][1])) if others is not None else None
+    low, high, count = float(config["low"]), float(config["high"]), int(config["neighbours"])
+    gate = Gate(examples, low, high, count, basis, others, lead)
     if dimension not in (None, gate.dimension):
         raise DataError(f"the {name} weighs embeddings of {gate.dimension} dimensions, the weights have {dimension}")
     return gate

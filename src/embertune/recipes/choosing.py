@@ -19,15 +19,17 @@ from embertune.training.given import choose_given
 from embertune.training.lessons import Lessons
 from embertune.training.pool import Fold, Pool
 from embertune.training.selection import Choice, choose
+from embertune.training.sparing import Others
 
 __all__ = ["Known", "choose_for", "pool_of"]
 
 
 class Known(NamedTuple):
-    """All that may be learned from, of which every pool takes its part."""
+    """All that may be learned from, of which every pool takes its part; queries that it is not for, where known."""
 
     encoded: Encoded
     lessons: Lessons
+    others: Others | None = None
 
 
 def pool_of(trial: Trial, known: Known) -> Pool:
@@ -67,6 +69,7 @@ def choose_for(
     """
     pool = pool_of(trial, known)
     cut = folds or inner_folds(trial, plan.method, config, seed=seed)
+    others = None if config.gate == "no" else known.others
     if config.gate == "auto" and trial.pool.synthetic.keys() >= trial.pool.queries.keys():
         # A gate is taken where dev shows that own queries keep their gain by it, and people's are not among these. It
         # would cost them 0 to .005 of .19 on finance10k-lyft (docs/experiments.md); gate="yes" still has one.
@@ -75,5 +78,5 @@ def choose_for(
     work = len(pool.queries) * len(pool.answers(everyone)) * pool.queries.shape[1]
     with threads_for(work), on_device(config.device):
         if config.adapter is not None:
-            return choose_given(pool, cut, config.adapter, config, seed=seed, progress=progress)
-        return choose(pool, cut, config, seed=seed, seen_share=plan.seen_share, progress=progress)
+            return choose_given(pool, cut, config.adapter, config, seed=seed, others=others, progress=progress)
+        return choose(pool, cut, config, seed=seed, seen_share=plan.seen_share, others=others, progress=progress)

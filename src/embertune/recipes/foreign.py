@@ -13,7 +13,7 @@ from embertune.adapters.base import Adapter
 from embertune.adapters.identity import IdentityAdapter
 from embertune.core.progress import Progress, silent
 from embertune.core.random import generator
-from embertune.core.search import top_k
+from embertune.core.search import Positions, top_k
 from embertune.core.vectors import Vectors
 from embertune.data.dataset import Dataset
 from embertune.data.io import load_dataset
@@ -33,11 +33,14 @@ from embertune.evaluation.statistics import bootstrap_interval
 from embertune.recipes.ranking import depth_of
 from embertune.recipes.result import describe
 from embertune.reports.words import parts
+from embertune.training.sparing import Others
 
 __all__ = ["Foreign", "ForeignScores", "Mixed", "choose_foreign", "judge_foreign", "load_foreign"]
 
 # The error of the mean change of so many queries is a few thousandths; more would only take longer.
 _MOST_QUERIES = 2000
+# Of fewer a mean loss says little, to a verdict and here.
+_FEWEST_QUERIES = 30
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,37 @@ class Mixed:
     judgments: Judgments
     seconds: float
     cost: Cost | None
+
+    def parted(self, metric: str, *, seed: int) -> tuple[Others | None, Mixed]:
+        """Draw half of the queries to be looked at while an adapter is chosen, by a metric; the others are judged.
+
+        Of fewer than 60 none is looked at: a verdict takes 30 to say that others are harmed.
+        """
+        count = len(self.queries)
+        if count // 2 < _FEWEST_QUERIES:
+            return None, self
+        order = generator(seed, "spared").permutation(count)
+        looked, judged = (self._of(np.sort(rows)) for rows in (order[: count // 2], order[count // 2 :]))
+        note = f"{count // 2} of {count} queries were looked at to spare such; {count - count // 2} others are judged."
+        dataset = replace(judged.dataset, notes=(*self.dataset.notes, note))
+        return looked._others(metric), replace(judged, dataset=dataset)
+
+    def _of(self, rows: Positions) -> Mixed:
+        ids = list(self.dataset.queries)
+        return replace(
+            self,
+            dataset=self.dataset.select([ids[row] for row in rows]),
+            queries=self.queries[rows],
+            judgments=self.judgments.select(rows),
+        )
+
+    def _others(self, metric: str) -> Others:
+        before = self.score(IdentityAdapter(), [metric], metric)[metric]
+
+        def change(adapter: Adapter) -> float:
+            return float((self.score(adapter, [metric], metric)[metric] - before).mean())
+
+        return Others(self.dataset.name, self.queries, self.documents[: len(self.dataset.corpus)], change)
 
     def score(self, adapter: Adapter, metrics: Sequence[str], primary: str) -> dict[str, Scores]:
         """Search under an adapter; metric -> (n,) scores."""

@@ -88,7 +88,8 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
         strict: Refuse data in which a query and a near-copy of it stand on both sides of the split; equal texts are
             refused before anything is embedded.
         foreign: Another data set, whose queries the adapter is not for: at the opening of the test it is measured, over
-            the corpora of both, what they lose, and if that is much the verdict is "no-gain".
+            the corpora of both, what they lose, and if that is much the verdict is "no-gain". Of 60 or more half are
+            looked at before: if these lose, gates close for their like.
         foreign_encoder: Where its vectors come from, if `encoder` cannot embed it: "precomputed:FILE.npz".
         passages: A text file, whose passages are the negatives of an adapter with negatives="passages".
         scores: A teacher's, {query_id: {document_id: score}}, for an adapter whose loss learns from them (margin_mse,
@@ -128,7 +129,8 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
         leakage.refuse()
     mixed = None if away is None else away.mix(encoded, progress=progress)
     at_fit = time.perf_counter()
-    known = Known(encoded, teaching.lessons(dataset, encoded, loaded, progress=progress))
+    aside, mixed = (None, mixed) if mixed is None or config.gate == "no" else mixed.parted(config.metric, seed=seed)
+    known = Known(encoded, teaching.lessons(dataset, encoded, loaded, progress=progress), aside)
     parts = Parts(progress, config.seeds * len(plan.trials) + (len(plan.trials) > 1))
     others = _other_seeds(dataset, split, known, config, seed, parts)
     choices = [choose_for(trial, known, plan, config, seed=seed, progress=parts.next()) for trial in plan.trials]

@@ -35,6 +35,14 @@ def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+def near(rows, examples, count):
+    return np.sort(rows @ examples.T, axis=1)[:, -count:].mean(axis=1, keepdims=True)
+
+
+def ramp(values, low, high):
+    return np.clip((values - low) / max(high - low, 1e-6), 0, 1)
+
+
 def adapt(vectors, side):
     """Map embeddings (n, d) of one side, "query" or "document"."""
     vectors = np.asarray(vectors, dtype=np.float32)
@@ -45,12 +53,14 @@ def adapt(vectors, side):
     inside = inside @ arrays[side] if arrays[side].ndim == 2 else inside * arrays[side]
     mapped = unit(vectors + (inside @ arrays["basis"].T if "basis" in arrays else inside))
     weight = config.get("strength", 1.0)
-    name, kept = ("gate", "queries") if side == "query" else ("document_gate", "documents")
+    name, kind, plural = ("gate", "", "queries") if side == "query" else ("document_gate", "document_", "documents")
     if gate := config.get(name):  # embeddings unlike those that it learned from stay as they were
-        directions = arrays.get("gate.directions" if side == "query" else "gate.document_directions")
-        cosines = (vectors if directions is None else vectors @ directions) @ arrays[f"gate.{kept}"].T
-        nearest = np.sort(cosines, axis=1)[:, -gate["neighbours"] :].mean(axis=1, keepdims=True)
-        weight = weight * np.clip((nearest - gate["low"]) / max(gate["high"] - gate["low"], 1e-6), 0, 1)
+        directions, count = arrays.get(f"gate.{kind}directions"), gate["neighbours"]
+        rows = vectors if directions is None else vectors @ directions
+        nearest = near(rows, arrays[f"gate.{plural}"], count)
+        weight = weight * ramp(nearest, gate["low"], gate["high"])
+        if "lead" in gate:  # and so do those that are more like what it is not for
+            weight = weight * ramp(nearest - near(rows, arrays[f"gate.unlike_{plural}"], count), *gate["lead"])
     return unit(vectors + weight * (mapped - vectors))
 '''
 
@@ -242,6 +252,8 @@ def _settings(adapter: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("gate", "document_gate"):
         if gate := settings.get(name):
             settings[name] = f"from cosine {gate['low']:.3f} to {gate['high']:.3f}"
+            if lead := gate.get("lead"):
+                settings[name] += f", and ahead of what it is not for by {lead[0]:+.3f} to {lead[1]:+.3f}"
     if adapter["type"] == "chain":
         settings["adapters"] = [_settings(link) for link in adapter["adapters"]]
     return settings

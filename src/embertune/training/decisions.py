@@ -16,9 +16,10 @@ from embertune.core.vectors import Vectors
 from embertune.training.config import TuneConfig
 from embertune.training.pool import Fold, Pool
 from embertune.training.settings import Settings
+from embertune.training.sparing import Others
 from embertune.training.table import DevTable, standard_errors
 
-__all__ = ["Shares", "Trials", "behind_gates", "weigh", "weigh_gate"]
+__all__ = ["SHUT_FOR_OTHERS", "Shares", "Trials", "behind_gates", "weigh", "weigh_gate"]
 
 # To move documents the index has to be written anew, so it must be worth it: by this many standard errors on dev.
 _DOCUMENTS_LEAD = 1.5
@@ -30,6 +31,9 @@ _GATE_COST = 0.02
 _WIDTHS = ((0.01, 0.1), (0.001, 0.01), (0.0, 0.0))
 
 Shares = tuple[float, float]
+
+SHUT_FOR_OTHERS = "gates that close for queries and documents more like theirs than like the own"
+"""What `behind_gates` with others is, in words."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,15 @@ def weigh(trials: Trials, table: DevTable, settings: Settings) -> tuple[npt.NDAr
     return alone, (f"There is no map of documents: {compared}.",)
 
 
-def behind_gates(adapter: Adapter, queries: Vectors, documents: Vectors, shares: Shares, *, seed: int = 0) -> Adapter:
+def behind_gates(
+    adapter: Adapter,
+    queries: Vectors,
+    documents: Vectors,
+    shares: Shares,
+    *,
+    others: Others | None = None,
+    seed: int = 0,
+) -> Adapter:
     """Give an adapter behind a gate for queries, and one for documents if it maps these.
 
     Args:
@@ -108,10 +120,14 @@ def behind_gates(adapter: Adapter, queries: Vectors, documents: Vectors, shares:
         queries: (n, d) that it was fitted on.
         documents: (m, d), the whole corpus.
         shares: Of either, those that their gate closes on, and does not open wide for.
+        others: Queries and documents that the gates are to close for, too.
         seed: For draws.
     """
-    sides = [queries, documents] if adapter.changes("document") else [queries]
-    gate, *other = (Gate.fit(rows, closed=shares[0], opened=shares[1], seed=seed) for rows in sides)
+    sides = [(queries, None if others is None else others.queries)]
+    if adapter.changes("document"):
+        sides.append((documents, None if others is None else others.documents))
+    closed, opened = shares
+    gate, *other = (Gate.fit(rows, unlike=away, closed=closed, opened=opened, seed=seed) for rows, away in sides)
     return adapter.gated(gate, documents=other[0] if other else None)
 
 

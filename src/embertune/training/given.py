@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,11 @@ from embertune.core.progress import Note, Progress
 from embertune.core.random import generator
 from embertune.data.negatives import MiningConfig, mine_hard_negatives
 from embertune.training.config import TuneConfig
-from embertune.training.decisions import Trials, behind_gates, weigh_gate
+from embertune.training.decisions import SHUT_FOR_OTHERS, Trials, behind_gates, weigh_gate
 from embertune.training.lessons import renumber
 from embertune.training.pool import Fold, Pool, Rows
 from embertune.training.selection import Candidate, Choice
+from embertune.training.sparing import Others, Way, spare
 from embertune.training.table import DevTable
 
 __all__ = ["choose_given", "training_for"]
@@ -30,7 +32,14 @@ _HELD_OUT = 0.2
 
 
 def choose_given(
-    pool: Pool, folds: Sequence[Fold], adapter: Adapter, config: TuneConfig, *, seed: int, progress: Progress
+    pool: Pool,
+    folds: Sequence[Fold],
+    adapter: Adapter,
+    config: TuneConfig,
+    *,
+    seed: int,
+    others: Others | None = None,
+    progress: Progress,
 ) -> Choice:
     """Fit copies of an adapter on folds, judge each on the fold left out, and fit one on everything.
 
@@ -45,6 +54,7 @@ def choose_given(
         adapter: Its class and parameters; it is not changed.
         config: Which metric decides, and whether there may be a gate.
         seed: For draws; the adapter has its own.
+        others: Queries that the adapter is not for. If these lose, gates close for their like, too.
         progress: Told of every fit.
     """
     table = DevTable(pool, 2, config.metric, seed)
@@ -61,7 +71,13 @@ def choose_given(
     gate_reasons: tuple[str, ...] = ()
     if taken:
         gates, gate_reasons = weigh_gate(_Given(pool, folds, [], config, fitted), weights)
-        final = behind_gates(final, pool.queries, pool.documents, gates, seed=seed) if gates else final
+        behind = partial(behind_gates, final, pool.queries, pool.documents, seed=seed)
+        free = final
+        ways = [Way("", lambda: behind(gates) if gates else free)]
+        if free.changes("query"):
+            ways.append(Way(SHUT_FOR_OTHERS, lambda: behind(gates or (0.0, 0.0), others=others)))
+        _, final, spared = spare(others, ways)
+        gate_reasons += (spared,)
     progress("fit on train and dev", len(folds) + 1, len(folds) + 1)
     base, tuned = (float(mean) for mean in table.means())
     return Choice(

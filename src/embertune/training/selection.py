@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,11 @@ from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors
 from embertune.training.config import TuneConfig
-from embertune.training.decisions import Shares, Trials, behind_gates, weigh, weigh_gate
+from embertune.training.decisions import SHUT_FOR_OTHERS, Shares, Trials, behind_gates, weigh, weigh_gate
 from embertune.training.offsets import Offsets, fit_offsets, weigh_offsets
 from embertune.training.pool import Fold, Pool
 from embertune.training.settings import Settings, Span, settings_of
+from embertune.training.sparing import Others, Way, spare
 from embertune.training.table import DevTable
 
 __all__ = ["Candidate", "Choice", "choose"]
@@ -69,6 +71,7 @@ def choose(
     *,
     seed: int,
     seen_share: float | None = None,
+    others: Others | None = None,
     progress: Progress = silent,
 ) -> Choice:
     """Choose a linear adapter on dev: the mean of the maps of all settings, weighted by what dev says of them.
@@ -89,6 +92,8 @@ def choose(
         config: The settings.
         seed: For the draw of candidates and of random answers.
         seen_share: Of the queries to come, the share on documents that have training queries; see `weigh_offsets`.
+        others: Queries that the adapter is not for. If these lose, gates close for their like, too; if they still do,
+            no document has an offset, and at last none is mapped.
         progress: Told of every fit.
 
     Returns:
@@ -107,15 +112,23 @@ def choose(
     means, note = table.means(), table.noise()
     offsets = Offsets() if note else _offsets(trials, weights, gates, seen_share)
     final = settings_of(config, rank=rank, steps=config.max_steps, seed=seed)
-    spans = tried.spans(weights, means, once=config.average == "strengths")
-    adapter, heaviest = _fit(everything, spans, (tried, final), (search_basis, basis))
-    if gates:
-        adapter = behind_gates(adapter, everything.queries, pool.documents, gates, seed=seed)
-    if offsets.pays:
-        moved = fit_offsets(pool, adapter, offsets)
-        adapter = moved if isinstance(adapter, IdentityAdapter) else Chain([adapter, moved])
+    shares = {"all": weights}
+    if config.side == "auto" and weights[~tried.of_queries()].any():
+        shares["queries alone"] = table.choice(tried.of_queries() & table.harmless())
+
+    @cache
+    def fitted(maps: str) -> _Fitted:
+        spans = tried.spans(shares[maps], means, once=config.average == "strengths")
+        adapter, heaviest = _fit(everything, spans, (tried, final), (search_basis, basis))
+        return adapter, spans, heaviest
+
+    options = _options(gates, offsets, others, can_map_less="queries alone" in shares)
+    at, adapter, spared = spare(others, [Way(o.words, partial(_finished, pool, fitted, o, seed)) for o in options])
+    option = options[at]
+    _, spans, heaviest = fitted(option.maps)
+    said = [*(reasons if option.maps == "all" else ()), *gate_reasons, option.offsets.reason, spared]
     progress("fit on train and dev", len(folds) + 1, len(folds) + 1)
-    rows = zip(tried.params(), means, weights, strict=True)
+    rows = zip(tried.params(), means, shares[option.maps], strict=True)
     return Choice(
         adapter=adapter,
         candidates=tuple(
@@ -123,8 +136,37 @@ def choose(
         ),
         curve=_curve(heaviest, float(means[0]), spans[_heaviest(spans)].means),
         note=note,
-        reasons=tuple(reason for reason in (*reasons, *gate_reasons, offsets.reason) if reason),
+        reasons=tuple(reason for reason in said if reason),
     )
+
+
+# The mean map, the strengths that it is of, and the path of the kind that weighs most.
+_Fitted = tuple[Adapter, list[Span], list[LinearAdapter]]
+
+
+class _Option(NamedTuple):
+    """How the map is finished: which maps have weight, behind which gates, and whether documents have offsets."""
+
+    words: str
+    maps: str
+    gates: Shares | None
+    offsets: Offsets
+    others: Others | None
+
+
+def _options(gates: Shares | None, offsets: Offsets, others: Others | None, *, can_map_less: bool) -> list[_Option]:
+    """List what spares other queries more and more; what own queries gain most by comes first."""
+    # Where no gate was free, one that closes only beyond all that is known of the own is still free.
+    shut = gates or (0.0, 0.0)
+    options = [
+        _Option("", "all", gates, offsets, None),
+        _Option(SHUT_FOR_OTHERS, "all", shut, offsets, others),
+    ]
+    if offsets.pays:
+        options.append(_Option("no offsets, and such gates", "all", shut, Offsets(), others))
+    if can_map_less:
+        options.append(_Option("maps of queries alone, behind such a gate", "queries alone", shut, Offsets(), others))
+    return options
 
 
 def _try_all(
@@ -157,6 +199,17 @@ def _offsets(
         return Offsets()
     maps = trials.means(weights)
     return weigh_offsets(trials, trials.gated(maps, gates) if gates else maps, seen_share=seen_share)
+
+
+def _finished(pool: Pool, fitted: Callable[[str], _Fitted], option: _Option, seed: int) -> Adapter:
+    """Put a map behind its gates, and move documents after it."""
+    adapter, *_ = fitted(option.maps)
+    if option.gates and not isinstance(adapter, IdentityAdapter):
+        adapter = behind_gates(adapter, pool.queries, pool.documents, option.gates, others=option.others, seed=seed)
+    if not option.offsets.pays:
+        return adapter
+    moved = fit_offsets(pool, adapter, option.offsets)
+    return moved if isinstance(adapter, IdentityAdapter) else Chain([adapter, moved])
 
 
 def _fit(

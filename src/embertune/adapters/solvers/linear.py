@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,20 @@ class Learned:
 
     def residual(self, vectors: Vectors, side: str) -> Vectors:
         """Give ``x W`` of embeddings (n, d), a new array."""
+        return self._by_parts(vectors, side) if self._whole is None else _times(vectors, self._whole[side])
+
+    @cached_property
+    def _whole(self) -> Mapping[str, Vectors] | None:
+        """W by side, where one product with it takes fewer multiplications than three with V, B and V'; else None."""
+        if self.basis is None:
+            return None
+        size, rank = self.basis.shape
+        if size * size > 2 * size * rank + rank * rank:
+            return None
+        identity = np.eye(size, dtype=np.float32)
+        return {side: self._by_parts(identity, side) for side in self.inner}
+
+    def _by_parts(self, vectors: Vectors, side: str) -> Vectors:
         inside = vectors if self.basis is None else _times(vectors, self.basis)
         inner = self.inner[side]
         inside = _times(inside, inner) if inner.ndim == 2 else inside * inner
