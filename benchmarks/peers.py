@@ -20,6 +20,7 @@ with --retry. --again runs rows that are there once more: ours, when tuning has 
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -161,8 +162,10 @@ def run_method(peer, command, folder, timeout):
         timeout: In seconds.
 
     Returns:
-        What it tells; with "error" where it failed in whatever way.
+        What it tells, and CPU seconds of the whole process, imports and reading included; with "error" where it failed
+        in whatever way.
     """
+    before = _children_seconds()
     offline = os.environ | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=offline)
@@ -174,8 +177,13 @@ def run_method(peer, command, folder, timeout):
     if not told.is_file():
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         return {"error": f"exit code {done.returncode}: {last}"}
-    found = json.loads(told.read_text(encoding="utf-8"))
+    found = json.loads(told.read_text(encoding="utf-8")) | {"process_cpu_seconds": _children_seconds() - before}
     return {name: round(value, 3) if isinstance(value, float) else value for name, value in found.items()}
+
+
+def _children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measure_peer(key, job, base, trial, encoded, options):

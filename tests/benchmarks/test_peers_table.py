@@ -76,6 +76,14 @@ def test_the_summary_counts_rows_and_names_the_best(table):
     )
 
 
+def test_whole_processes_are_compared_where_both_were_kept(table):
+    rows = [one | {"process_cpu_seconds": {"embertune-fast": 2.0, "llama-index-linear": 8.0}[one["peer"]]}
+            for one in ROWS[3:5]]  # fmt: skip
+    later = [row(one["peer"], 0.0, seed=1, cpu_seconds=1.0) for one in ROWS[3:5]]
+    (told,) = [line for line in table.lines([*ROWS[:3], *rows, *ROWS[5:], *later]) if "Of the whole process" in line]
+    assert "it takes less in 1 of the 1 rows where that was kept." in told
+
+
 def test_where_ours_is_behind_is_said(table):
     rows = [
         *ROWS,

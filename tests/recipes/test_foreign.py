@@ -177,7 +177,7 @@ def test_very_many_queries_are_drawn_by_seed(learnable, monkeypatch):
     one, again, other = (choose_foreign(_foreign(), learnable.data, seed=seed) for seed in (0, 0, 1))
     assert len(one.queries) == 10
     assert list(one.queries) == list(again.queries) != list(other.queries)
-    assert one.notes == ("10 of 40 queries are judged, drawn at random.",)
+    assert one.notes == ("10 of 40 queries are drawn at random.",)
 
 
 def _archive(path, dataset, encoder):

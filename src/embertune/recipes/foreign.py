@@ -299,7 +299,7 @@ def choose_foreign(foreign: Dataset, own: Dataset, *, seed: int) -> Dataset:
         verb = "is" if left_out == 1 else "are"
         notes.append(f"{left_out} of its {len(judged)} queries {verb} asked in {own.name}, too, and left out.")
     if len(chosen) > _MOST_QUERIES:
-        notes.append(f"{_MOST_QUERIES} of {len(chosen)} queries are judged, drawn at random.")
+        notes.append(f"{_MOST_QUERIES} of {len(chosen)} queries are drawn at random.")
         draw = generator(seed, "foreign").choice(len(chosen), _MOST_QUERIES, replace=False)
         chosen = [chosen[row] for row in np.sort(draw)]
     if len(chosen) == len(foreign.queries):
