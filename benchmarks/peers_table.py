@@ -15,6 +15,8 @@ _SEEDS = 5
 # Of fewer queries a mean tells nothing, so no method is counted as ahead or behind on them.
 _FEWEST = 20
 _HARM = 0.005
+# A longer list is folded.
+_LONG = 20
 _MISSING = "–"
 
 
@@ -141,6 +143,12 @@ def _verdicts(found, every):
             told += f" (not {', '.join(left)})"
         told += f" the mean gain of {first} is {ours[first]:+.4f}, that of the best peer, {best}, {peers[best]:+.4f}"
         parts += [told + (f": {ours[first] / peers[best]:.2f} times." if peers[best] > 0 else ".")]
+        plain = {name: gain for name, gain in peers.items() if not name.endswith("-refit")}
+        if plain and (second := max(plain, key=plain.get)) != best and plain[second] > 0:
+            parts += [
+                f"Of those that train on train alone, as their code does, {second} gains most, {plain[second]:+.4f}: "
+                f"{ours[first] / plain[second]:.2f} times."
+            ]
     fast, llama = found["embertune-fast"], found["llama-index-linear"]
     if shared := [key for key in fast if key in llama]:
         quicker = sum(_seconds(fast[key]) < _seconds(llama[key]) for key in shared)
@@ -168,7 +176,10 @@ def _behind(name, rows):
         for group in (group for group in groups if _counts(row, group) and not _level(row, group)):
             lag = row["behind"][group]
             late.append(f"  * {' '.join(map(str, key))}, {group}: {lag['mean']:.3f} behind {lag['first']}")
-    return [f"* {name} is behind the first on (set, encoder, split, seed, queries):", *late] if late else []
+    head = f"{name} is behind the first on (set, encoder, split, seed, queries):"
+    if len(late) > _LONG:
+        return [f"<details><summary>{head} {len(late)} in all</summary>", "", *late, "", "</details>", ""]
+    return [f"* {head}", *late] if late else []
 
 
 def _ahead_of_all(found, key, row):

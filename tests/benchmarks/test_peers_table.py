@@ -76,6 +76,24 @@ def test_the_summary_counts_rows_and_names_the_best(table):
     )
 
 
+def test_peers_that_train_on_train_alone_are_compared_apart(table):
+    refit = row("nudge-n-refit", 0.08, lag=0.02, cpu_seconds=0.3)
+    told = find(table.lines([*ROWS, refit]), "Over the 1 rows")
+    assert "that of the best peer, nudge-n-refit, +0.0800: 1.25 times. Of those that train on train alone" in told
+    assert "as their code does, nudge-n gains most, +0.0500: 2.00 times." in told
+
+
+def test_a_long_list_of_what_is_behind_is_folded(table):
+    lags = {"base": 0.0, "embertune": 0.0, "embertune-fast": 0.05}
+    rows = [row(peer, 0.0, seed=seed, lag=lag) for peer, lag in lags.items() for seed in range(7)]
+    lines = table.lines(rows)
+    told = "embertune-fast is behind the first on (set, encoder, split, seed, queries): 21 in all"
+    head = f"<details><summary>{told}</summary>"
+    start = lines.index(head)
+    assert lines[start + 2] == "  * scifact minilm given 0, all: 0.050 behind x"
+    assert lines[start + 24] == "</details>"
+
+
 def test_whole_processes_are_compared_where_both_were_kept(table):
     rows = [one | {"process_cpu_seconds": {"embertune-fast": 2.0, "llama-index-linear": 8.0}[one["peer"]]}
             for one in ROWS[3:5]]  # fmt: skip
