@@ -265,3 +265,24 @@ def test_a_gate_of_another_dimension_is_refused():
 def test_no_neighbour_is_refused():
     with pytest.raises(DataError, match=re.escape("neighbours must be at least 1, got 0")):
         Gate.fit(directions(5, 0), neighbours=0)
+
+
+@pytest.mark.parametrize("half", [{"unlike": np.eye(16, dtype=np.float32)}, {"lead": (0.0, 0.1)}])
+def test_half_of_the_second_ramp_is_refused(half):
+    with pytest.raises(
+        DataError, match=re.escape("A gate was given one of unlike and lead. Expected both, or neither")
+    ):
+        Gate(directions(9, 0), 0.1, 0.2, **half)
+
+
+def test_others_of_another_dimension_are_refused():
+    with pytest.raises(DataError, match="examples of 16 dimensions and others, unlike these, of 8"):
+        Gate.fit(directions(9, 0), unlike=np.eye(8))
+
+
+@pytest.mark.parametrize("lead", [[], [0.1], [0.2, 0.1], [float("nan"), 0.1], "0.1"])
+def test_a_damaged_lead_is_refused(lead):
+    config, tensors = to_state(fitted().gated(Gate.fit(directions(60, 0), unlike=directions(9, 3))))
+    config["gate"]["lead"] = lead
+    with pytest.raises(DataError, match=r"the gate.s lead is .*, expected two numbers that rise"):
+        from_state(config, tensors)

@@ -1,4 +1,4 @@
-"""What foreign queries lose comes out by hand, and nothing is chosen by it."""
+"""What foreign queries lose comes out by hand; nothing is chosen by those that are judged, and others spare them."""
 
 from __future__ import annotations
 
@@ -283,28 +283,54 @@ def test_half_of_many_is_looked_at_so_that_the_other_half_loses_little(learnable
     result = tune(learnable.data, encoder, effort=config, seed=3, foreign=foreign)
     told = result.record["foreign"]
     assert told["n"] == 60
-    assert told["notes"] == ["60 of 120 queries were looked at to spare such; 60 others are judged."]
+    assert told["notes"] == ["60 of 120 queries were kept apart to spare such; 60 others are judged."]
     assert before < -0.02
     assert told["delta"]["ndcg@10"]["mean"] > -0.01
     assert result.candidate.gate.unlike is not None
-    assert any(reason.startswith("There are gates that close for") for reason in result.record["selection"]["reasons"])
+    assert any(
+        reason.startswith("There is a gate that closes for queries more like theirs")
+        for reason in result.record["selection"]["reasons"]
+    )
     np.testing.assert_array_equal(result.candidate.coef_, free.candidate.coef_)
 
 
 def test_nothing_is_chosen_by_the_half_that_is_judged(learnable, quick):
+    """Those that are judged would lose nothing if they asked for what nobody finds."""
     foreign, encoder = _near_kind(learnable)
+    foreign = replace(foreign, corpus={**foreign.corpus, "far": Document("far from all")})
+    encoder.vectors["far from all"] = -normalize(learnable.turn[:1].astype(np.float32))[0]
     _, judged = _judged_half(learnable, foreign, encoder, seed=3)
-    documents = list(foreign.corpus)
-    qrels = {query: {documents[(int(query[1:]) + 20) % 40]: 1.0} if query in judged.dataset.queries else grades
-             for query, grades in foreign.qrels.items()}  # fmt: skip
-    found = [tune(learnable.data, encoder, effort=quick, seed=3, foreign=data)
-             for data in (foreign, replace(foreign, qrels=qrels))]  # fmt: skip
+    lost = {query: {"far": 1.0} for query in judged.dataset.queries}
+    found = [tune(learnable.data, encoder, effort=quick, seed=3, foreign=replace(foreign, qrels=qrels))
+             for qrels in (foreign.qrels, {**foreign.qrels, **lost})]  # fmt: skip
+    assert [each.record["foreign"]["base"]["ndcg@10"] > 0.1 for each in found] == [True, False]
+    assert all(each.candidate.gate.unlike is not None for each in found)
     states = [to_state(each.candidate) for each in found]
     assert states[0][0] == states[1][0]
     assert {name: array.tobytes() for name, array in states[0][1].items()} == {
         name: array.tobytes() for name, array in states[1][1].items()
     }
-    assert found[0].record["foreign"]["base"] != found[1].record["foreign"]["base"]
+
+
+def test_from_sixty_on_half_are_looked_at_with_the_documents_of_theirs_alone(learnable):
+    foreign, encoder = _near_kind(learnable, 60)
+    looked, judged = _judged_half(learnable, foreign, encoder, seed=0)
+    assert (len(looked.queries), len(judged.queries)) == (30, 30)
+    theirs = [encoder.vectors[document.content] for document in foreign.corpus.values()]
+    np.testing.assert_allclose(looked.documents, theirs, atol=1e-6)
+    rows = [list(foreign.queries.values()).index(text) for text in judged.dataset.queries.values()]
+    asked = np.array([encoder.vectors[text] for text in foreign.queries.values()])
+    np.testing.assert_allclose(judged.queries, asked[rows], atol=1e-6)
+    assert judged.judgments.pairs[:, 1].tolist() == [row % 40 for row in rows]
+
+
+def test_what_is_saved_of_folds_spares_them_too(toy, quick):
+    few = toy(60, 30)
+    foreign, encoder = _near_kind(few)
+    result = tune(few.data, encoder, effort=quick, seed=1, foreign=foreign)
+    assert len(result.record["queries"]) == 60
+    assert result.candidate.gate.unlike is not None
+    assert result.record["foreign"]["delta"]["ndcg@10"]["mean"] > -0.01
 
 
 def test_all_are_judged_where_they_are_few_or_there_is_to_be_no_gate(learnable, quick, ungated):
@@ -313,3 +339,28 @@ def test_all_are_judged_where_they_are_few_or_there_is_to_be_no_gate(learnable, 
         result = tune(learnable.data, encoder, effort=config, seed=3, foreign=foreign)
         assert (result.record["foreign"]["n"], result.record["foreign"]["notes"]) == (count, [])
         assert result.candidate.gate is None or result.candidate.gate.unlike is None
+
+
+def test_equal_questions_are_on_one_side_and_count_once(learnable):
+    foreign, encoder = _near_kind(learnable, 100)
+    twice = {f"r{query[1:]}": text.upper() + " ?" for query, text in foreign.queries.items()}
+    for query, text in twice.items():
+        encoder.vectors[text] = encoder.vectors[foreign.queries[f"q{query[1:]}"]]
+    again = {query: foreign.qrels[f"q{query[1:]}"] for query in twice}
+    doubled = replace(foreign, queries={**foreign.queries, **twice}, qrels={**foreign.qrels, **again})
+    looked, judged = _judged_half(learnable, doubled, encoder, seed=1)
+    assert (len(looked.queries), len(judged.queries)) == (100, 100)
+    numbers = [int(query[1:]) for query in judged.dataset.queries]
+    assert sorted(numbers) == sorted([*set(numbers), *set(numbers)])
+    few = replace(
+        doubled, queries=dict(list(doubled.queries.items())[:59]), qrels=dict(list(doubled.qrels.items())[:59])
+    )
+    assert _judged_half(learnable, few, encoder, seed=1)[0] is None
+
+
+def test_documents_of_both_are_not_among_those_that_gates_close_for(learnable):
+    foreign, encoder = _near_kind(learnable)
+    shared = {f"own {at}": document for at, document in enumerate(learnable.data.corpus.values())}
+    looked, _ = _judged_half(learnable, replace(foreign, corpus={**shared, **foreign.corpus}), encoder, seed=1)
+    theirs = [encoder.vectors[document.content] for document in foreign.corpus.values()]
+    np.testing.assert_allclose(looked.documents, theirs, atol=1e-6)

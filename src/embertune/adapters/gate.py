@@ -48,8 +48,10 @@ class Gate:
         high: At this and above it is 1.
         neighbours: How many nearest examples are averaged.
         directions: (d, r) orthonormal columns within which they are compared; None: all of space, r = d.
-        unlike: (l, r) queries, or documents, that the adapter is not for; None where none are known.
-        lead: Ends of the second ramp, on the mean cosine to the nearest examples less that to the nearest of `unlike`.
+        unlike: (l, r) queries, or documents, that the adapter is not for; None where none are known. The directions are
+            then those of both together.
+        lead: Ends of the second ramp, on the mean cosine to the nearest examples less that to the nearest of `unlike`;
+            None where that is.
 
     Example:
         >>> queries = np.array([[1, 0, 0], [1, 0.1, 0], [1, 0, 0.1], [0.9, 0.1, 0.1]], dtype=np.float32)
@@ -64,6 +66,11 @@ class Gate:
     directions: Vectors | None = None
     unlike: Vectors | None = None
     lead: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse one half of the second ramp."""
+        if (self.unlike is None) != (self.lead is None):
+            raise DataError("A gate was given one of unlike and lead. Expected both, or neither: Gate.fit(x, unlike=y)")
 
     @classmethod
     def fit(
@@ -83,13 +90,14 @@ class Gate:
             unlike: (m, d) that the adapter is not for, such as queries of another product; None: unknown.
             neighbours: How many nearest are averaged, at most n - 1, and at most m.
             closed: The share of the examples which, had they been left out, would be given weight 0 by a ramp.
-            opened: The share which would be given less than 1. Where both are the same the ramp ends at that cosine,
+            opened: The share which a ramp would give less than 1. Where both are the same the ramp ends at that cosine,
                 and begins below, by a quarter of the way from there to the median.
             seed: For the draw of those that are kept, where there are more than 2048, and of a start for the
                 principal directions.
 
         Raises:
-            DataError: Fewer than two examples, or shares that do not rise.
+            DataError: Fewer than two examples, none that is unlike or of another dimension, or shares that do not
+                rise.
         """
         random = generator(seed, "gate")
         rows = _different(_drawn(examples, "examples", random))
@@ -101,6 +109,11 @@ class Gate:
                 "Expected two or more, and 0 <= closed <= opened <= 1."
             )
         others = None if unlike is None else _different(_drawn(unlike, "unlike", random))
+        if others is not None and others.shape[1] != rows.shape[1]:
+            raise DataError(
+                f"A gate was given examples of {rows.shape[1]} dimensions and others, unlike these, of "
+                f"{others.shape[1]}. Expected both of one encoder."
+            )
         count = min(neighbours, len(rows) - 1) if others is None else min(neighbours, len(rows) - 1, len(others))
         if count < 1:
             raise DataError("A gate was given no embedding that is unlike. Expected one or more, or None.")

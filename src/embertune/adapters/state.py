@@ -104,12 +104,18 @@ def _gate(
     for what, array in (("directions", basis), ("embeddings that it is closed for", others)):
         if array is not None and array.shape[1] != examples.shape[1]:
             raise DataError(f"the {name}'s embeddings have {examples.shape[1]} dimensions, its {what} {array.shape[1]}")
-    lead = (float(config["lead"][0]), float(config["lead"][1])) if others is not None else None
+    lead = None if others is None else _lead(config["lead"], name)
     low, high, count = float(config["low"]), float(config["high"]), int(config["neighbours"])
     gate = Gate(examples, low, high, count, basis, others, lead)
     if dimension not in (None, gate.dimension):
         raise DataError(f"the {name} weighs embeddings of {gate.dimension} dimensions, the weights have {dimension}")
     return gate
+
+
+def _lead(ends: Any, name: str) -> tuple[float, float]:
+    if not isinstance(ends, list) or len(ends) != 2 or not -2 <= float(ends[0]) < float(ends[1]) <= 2:
+        raise DataError(f"the {name}'s lead is {ends!r}, expected two numbers that rise")
+    return float(ends[0]), float(ends[1])
 
 
 def class_of(type_name: Any) -> type[Adapter]:

@@ -53,7 +53,9 @@ __all__ = ["command"]
               help="Where maps are fitted: cpu (numpy), cuda, cuda:1, mps (torch), auto (cuda or cpu).")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="One seed for everything random.")
 @click.option("--strict", is_flag=True, help="Refuse data with near-copies of queries across train and test.")
-@click.option("--foreign", metavar="DATA", help="Another data set, whose queries it is not for: what do they lose?")
+@click.option("--foreign", metavar="DATA",
+              help="Another data set, whose queries it is not for: what do they lose?"
+              " Of 60 or more half are kept apart to spare such.")  # fmt: skip
 @click.option("--foreign-encoder", metavar="ENCODER",
               help="Whose vectors --foreign has, if --encoder cannot embed it: precomputed:FILE.npz.")  # fmt: skip
 @click.option("--foreign-columns", multiple=True, metavar="ROLE=NAME", help="As --columns, of --foreign.")

@@ -69,14 +69,14 @@ def choose_for(
     """
     pool = pool_of(trial, known)
     cut = folds or inner_folds(trial, plan.method, config, seed=seed)
-    others = None if config.gate == "no" else known.others
     if config.gate == "auto" and trial.pool.synthetic.keys() >= trial.pool.queries.keys():
         # A gate is taken where dev shows that own queries keep their gain by it, and people's are not among these. It
-        # would cost them 0 to .005 of .19 on finance10k-lyft (docs/experiments.md); gate="yes" still has one.
+        # would cost them 0 to .005 of .19 on finance10k-lyft (docs/experiments.md). gate="yes" still has one, and what
+        # would harm other queries that the user names has one for these.
         config = replace(config, gate="no")
     everyone = np.arange(len(pool.queries))
     work = len(pool.queries) * len(pool.answers(everyone)) * pool.queries.shape[1]
     with threads_for(work), on_device(config.device):
         if config.adapter is not None:
-            return choose_given(pool, cut, config.adapter, config, seed=seed, others=others, progress=progress)
-        return choose(pool, cut, config, seed=seed, seen_share=plan.seen_share, others=others, progress=progress)
+            return choose_given(pool, cut, config.adapter, config, seed=seed, others=known.others, progress=progress)
+        return choose(pool, cut, config, seed=seed, seen_share=plan.seen_share, others=known.others, progress=progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,18 @@ class Foreign:
             dataset=self.dataset,
             queries=theirs.queries,
             documents=np.concatenate([theirs.documents, encoded.documents[rows]]),
+            apart=np.array([row for row, name in enumerate(theirs.document_ids) if self._is_apart(name)], np.intp),
             judgments=Judgments.from_qrels(qrels, theirs.query_ids, ids),
             seconds=theirs.seconds,
             cost=theirs.cost,
         )
+
+    def _is_apart(self, name: str) -> bool:
+        return self.dataset.corpus[name].content not in self._own_contents
+
+    @cached_property
+    def _own_contents(self) -> set[str]:
+        return {document.content for document in self.own.corpus.values()}
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class Mixed:
         dataset: The foreign data set.
         queries: (n, d).
         documents: (m, d), its own first.
+        apart: Rows of documents that are in its corpus alone.
         judgments: Of the n queries over the m documents.
         seconds: How long embedding it took.
         cost: What was paid for it; None for an encoder that costs no money.
@@ -112,6 +122,7 @@ class Mixed:
     dataset: Dataset
     queries: Vectors
     documents: Vectors
+    apart: Positions
     judgments: Judgments
     seconds: float
     cost: Cost | None
@@ -119,14 +130,18 @@ class Mixed:
     def parted(self, metric: str, *, seed: int) -> tuple[Others | None, Mixed]:
         """Draw half of the queries to be looked at while an adapter is chosen, by a metric; the others are judged.
 
-        Of fewer than 60 none is looked at: a verdict takes 30 to say that others are harmed.
+        Equal texts are on one side. Of fewer than 60 texts none is looked at: a verdict takes 30 to say that others are
+        harmed.
         """
-        count = len(self.queries)
-        if count // 2 < _FEWEST_QUERIES:
+        texts = [normalize_text(text) for text in self.dataset.queries.values()]
+        distinct, at = np.unique(texts, return_inverse=True)
+        half = len(distinct) // 2
+        if half < _FEWEST_QUERIES:
             return None, self
-        order = generator(seed, "spared").permutation(count)
-        looked, judged = (self._of(np.sort(rows)) for rows in (order[: count // 2], order[count // 2 :]))
-        note = f"{count // 2} of {count} queries were looked at to spare such; {count - count // 2} others are judged."
+        is_looked_at = np.isin(at, generator(seed, "spared").permutation(len(distinct))[:half])
+        looked, judged = (self._of(np.flatnonzero(rows)) for rows in (is_looked_at, ~is_looked_at))
+        kept = f"{len(looked.queries)} of {len(texts)} queries were kept apart to spare such"
+        note = f"{kept}; {len(judged.queries)} others are judged."
         dataset = replace(judged.dataset, notes=(*self.dataset.notes, note))
         return looked._others(metric), replace(judged, dataset=dataset)
 
@@ -142,10 +157,10 @@ class Mixed:
     def _others(self, metric: str) -> Others:
         before = self.score(IdentityAdapter(), [metric], metric)[metric]
 
-        def change(adapter: Adapter) -> float:
-            return float((self.score(adapter, [metric], metric)[metric] - before).mean())
+        def change(adapter: Adapter) -> Scores:
+            return np.asarray(self.score(adapter, [metric], metric)[metric] - before)
 
-        return Others(self.dataset.name, self.queries, self.documents[: len(self.dataset.corpus)], change)
+        return Others(self.dataset.name, self.queries, self.documents[self.apart], change)
 
     def score(self, adapter: Adapter, metrics: Sequence[str], primary: str) -> dict[str, Scores]:
         """Search under an adapter; metric -> (n,) scores."""

@@ -89,7 +89,7 @@ def tune(  # noqa: PLR0913 - the settings of the main job, by the names of the c
             refused before anything is embedded.
         foreign: Another data set, whose queries the adapter is not for: at the opening of the test it is measured, over
             the corpora of both, what they lose, and if that is much the verdict is "no-gain". Of 60 or more half are
-            looked at before: if these lose, gates close for their like.
+            kept apart: if these lose, what dev chose is finished so that they lose less, by gates that close for them.
         foreign_encoder: Where its vectors come from, if `encoder` cannot embed it: "precomputed:FILE.npz".
         passages: A text file, whose passages are the negatives of an adapter with negatives="passages".
         scores: A teacher's, {query_id: {document_id: score}}, for an adapter whose loss learns from them (margin_mse,

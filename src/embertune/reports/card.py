@@ -149,6 +149,8 @@ def _what(record: Record) -> str:
         text += " Documents that are added later have no offset until it is tuned again."
     if any(part.get("gate") for part in parts(adapter)):
         text += " A gate gives queries unlike the training queries the frozen encoder's embedding back."
+    if any((part.get("gate") or {}).get("lead") for part in parts(adapter)):
+        text += " So it does to those that are more like queries which it is not for; it holds vectors of such."
     if any(part.get("document_gate") for part in parts(adapter)):
         text += " Another one does so for documents unlike those of the corpus."
     return text + (f" The embeddings must be made with {' and '.join(prompts)}." if prompts else "")

@@ -115,7 +115,7 @@ def others(record: Record) -> list[Markup]:
     notes = [element("li", str(note)) for note in foreign.get("notes") or ()]
     said = (
         "They are not what the adapter is for, so they should stay as they were. They are searched in their own corpus "
-        "and that of the adapter at once, as in an index that serves both. Nothing was chosen by them."
+        "and that of the adapter at once, as in an index that serves both. Their answers chose nothing."
     )
     return [
         element("p", typeset(f"{capital(': '.join(other_queries(record)))}.")),

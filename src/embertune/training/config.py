@@ -49,7 +49,8 @@ class TuneConfig:
 
     gate: Literal["auto", "yes", "no"] = "auto"
     """Whether queries unlike the training queries get the frozen encoder's behaviour back, and documents unlike the
-    corpus, where these are mapped; "auto": if own queries keep what they gain."""
+    corpus, where these are mapped; "auto": if own queries keep what they gain, or if foreign queries that are named
+    lose."""
 
     pulls: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
     """Strengths of the pull to the identity that are tried, strongest first."""

@@ -19,7 +19,7 @@ from embertune.training.settings import Settings
 from embertune.training.sparing import Others
 from embertune.training.table import DevTable, standard_errors
 
-__all__ = ["SHUT_FOR_OTHERS", "Shares", "Trials", "behind_gates", "weigh", "weigh_gate"]
+__all__ = ["WIDE_OPEN", "Shares", "Trials", "behind_gates", "told_gates", "weigh", "weigh_gate"]
 
 # To move documents the index has to be written anew, so it must be worth it: by this many standard errors on dev.
 _DOCUMENTS_LEAD = 1.5
@@ -32,8 +32,15 @@ _WIDTHS = ((0.01, 0.1), (0.001, 0.01), (0.0, 0.0))
 
 Shares = tuple[float, float]
 
-SHUT_FOR_OTHERS = "gates that close for queries and documents more like theirs than like the own"
-"""What `behind_gates` with others is, in words."""
+WIDE_OPEN: Shares = _WIDTHS[-1]
+"""Of gates that are to close for others alone: no query and document of the own is met by a ramp."""
+
+
+def told_gates(adapter: Adapter) -> str:
+    """Say what `behind_gates` with others puts an adapter behind, after "there"."""
+    if adapter.changes("document"):
+        return "are gates that close for queries and documents more like theirs than like the own"
+    return "is a gate that closes for queries more like theirs than like the own"
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ def behind_gates(
     """
     sides = [(queries, None if others is None else others.queries)]
     if adapter.changes("document"):
-        sides.append((documents, None if others is None else others.documents))
+        sides.append((documents, others.documents if others is not None and len(others.documents) else None))
     closed, opened = shares
     gate, *other = (Gate.fit(rows, unlike=away, closed=closed, opened=opened, seed=seed) for rows, away in sides)
     return adapter.gated(gate, documents=other[0] if other else None)

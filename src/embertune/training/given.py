@@ -16,7 +16,7 @@ from embertune.core.progress import Note, Progress
 from embertune.core.random import generator
 from embertune.data.negatives import MiningConfig, mine_hard_negatives
 from embertune.training.config import TuneConfig
-from embertune.training.decisions import SHUT_FOR_OTHERS, Trials, behind_gates, weigh_gate
+from embertune.training.decisions import WIDE_OPEN, Trials, behind_gates, told_gates, weigh_gate
 from embertune.training.lessons import renumber
 from embertune.training.pool import Fold, Pool, Rows
 from embertune.training.selection import Candidate, Choice
@@ -75,9 +75,9 @@ def choose_given(
         free = final
         ways = [Way("", lambda: behind(gates) if gates else free)]
         if free.changes("query"):
-            ways.append(Way(SHUT_FOR_OTHERS, lambda: behind(gates or (0.0, 0.0), others=others)))
-        _, final, spared = spare(others, ways)
-        gate_reasons += (spared,)
+            ways.append(Way(told_gates(free), lambda: behind(gates or WIDE_OPEN, others=others)))
+        at, final, spared = spare(others, ways)
+        gate_reasons = (spared,) if at else gate_reasons
     progress("fit on train and dev", len(folds) + 1, len(folds) + 1)
     base, tuned = (float(mean) for mean in table.means())
     return Choice(

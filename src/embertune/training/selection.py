@@ -18,7 +18,7 @@ from embertune.adapters.solvers.contrastive import principal_directions
 from embertune.core.progress import Progress, silent
 from embertune.core.vectors import Vectors
 from embertune.training.config import TuneConfig
-from embertune.training.decisions import SHUT_FOR_OTHERS, Shares, Trials, behind_gates, weigh, weigh_gate
+from embertune.training.decisions import WIDE_OPEN, Shares, Trials, behind_gates, told_gates, weigh, weigh_gate
 from embertune.training.offsets import Offsets, fit_offsets, weigh_offsets
 from embertune.training.pool import Fold, Pool
 from embertune.training.settings import Settings, Span, settings_of
@@ -112,23 +112,23 @@ def choose(
     means, note = table.means(), table.noise()
     offsets = Offsets() if note else _offsets(trials, weights, gates, seen_share)
     final = settings_of(config, rank=rank, steps=config.max_steps, seed=seed)
-    shares = {"all": weights}
+    weighed = {_ALL: weights}
     if config.side == "auto" and weights[~tried.of_queries()].any():
-        shares["queries alone"] = table.choice(tried.of_queries() & table.harmless())
+        weighed[_ALONE] = table.choice(tried.of_queries() & table.harmless())
 
     @cache
     def fitted(maps: str) -> _Fitted:
-        spans = tried.spans(shares[maps], means, once=config.average == "strengths")
+        spans = tried.spans(weighed[maps], means, once=config.average == "strengths")
         adapter, heaviest = _fit(everything, spans, (tried, final), (search_basis, basis))
         return adapter, spans, heaviest
 
-    options = _options(gates, offsets, others, can_map_less="queries alone" in shares)
+    options = _options(fitted(_ALL)[0], gates, offsets, others, can_leave=weighed.get(_ALONE, [1])[0] < 1)
     at, adapter, spared = spare(others, [Way(o.words, partial(_finished, pool, fitted, o, seed)) for o in options])
     option = options[at]
     _, spans, heaviest = fitted(option.maps)
-    said = [*(reasons if option.maps == "all" else ()), *gate_reasons, option.offsets.reason, spared]
+    said = [*(reasons if option.maps == _ALL else ()), *(() if at else gate_reasons), option.offsets.reason, spared]
     progress("fit on train and dev", len(folds) + 1, len(folds) + 1)
-    rows = zip(tried.params(), means, shares[option.maps], strict=True)
+    rows = zip(tried.params(), means, weighed[option.maps], strict=True)
     return Choice(
         adapter=adapter,
         candidates=tuple(
@@ -140,6 +140,8 @@ def choose(
     )
 
 
+# Which maps are averaged: all that have weight, or those of queries alone.
+_ALL, _ALONE = "all", "of queries alone"
 # The mean map, the strengths that it is of, and the path of the kind that weighs most.
 _Fitted = tuple[Adapter, list[Span], list[LinearAdapter]]
 
@@ -154,18 +156,20 @@ class _Option(NamedTuple):
     others: Others | None
 
 
-def _options(gates: Shares | None, offsets: Offsets, others: Others | None, *, can_map_less: bool) -> list[_Option]:
+def _options(
+    mean: Adapter, gates: Shares | None, offsets: Offsets, others: Others | None, *, can_leave: bool
+) -> list[_Option]:
     """List what spares other queries more and more; what own queries gain most by comes first."""
-    # Where no gate was free, one that closes only beyond all that is known of the own is still free.
-    shut = gates or (0.0, 0.0)
-    options = [
-        _Option("", "all", gates, offsets, None),
-        _Option(SHUT_FOR_OTHERS, "all", shut, offsets, others),
-    ]
+    options = [_Option("", _ALL, gates, offsets, None)]
+    if others is None or isinstance(mean, IdentityAdapter):
+        return options
+    told, shut = told_gates(mean), gates or WIDE_OPEN
+    options.append(_Option(told, _ALL, shut, offsets, others))
     if offsets.pays:
-        options.append(_Option("no offsets, and such gates", "all", shut, Offsets(), others))
-    if can_map_less:
-        options.append(_Option("maps of queries alone, behind such a gate", "queries alone", shut, Offsets(), others))
+        options.append(_Option(f"{told}, and no offsets of documents", _ALL, shut, Offsets(), others))
+    if can_leave:
+        words = "are maps of queries alone, behind a gate that closes for queries more like theirs than like the own"
+        options.append(_Option(words, _ALONE, shut, Offsets(), others))
     return options
 
 

@@ -6,8 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from embertune.adapters.base import Adapter
 from embertune.core.vectors import Vectors
+from embertune.training.table import standard_errors
 
 __all__ = ["Others", "Way", "spare"]
 
@@ -22,25 +26,27 @@ class Others:
     Attributes:
         name: Of the data set that they are of.
         queries: (n, d).
-        documents: (m, d) of their corpus.
-        change: What they gain under an adapter, over the corpora of both data sets; below 0 is a loss.
+        documents: (m, d) of their corpus that are not of the own, too; there may be none.
+        change: What each gains under an adapter, over the corpora of both data sets, (n,); below 0 is a loss.
     """
 
     name: str
     queries: Vectors
     documents: Vectors
-    change: Callable[[Adapter], float]
+    change: Callable[[Adapter], npt.NDArray[np.float64]]
 
 
 class Way(NamedTuple):
-    """One way of finishing an adapter: what is special about it, after "there are", and how it is made."""
+    """One way of finishing an adapter: what is special about it, after "there", and how it is made."""
 
     words: str
     make: Callable[[], Adapter]
 
 
 def spare(others: Others | None, ways: Sequence[Way]) -> tuple[int, Adapter, str]:
-    """Take the first way by which known other queries lose at most .005, else the one by which they lose least.
+    """Try one way after the other until known other queries lose at most .005.
+
+    A way is taken in place of the one before if they gain by that, by more than the standard error of the difference.
 
     Args:
         others: These queries; None where none are known, and the first way is taken.
@@ -51,24 +57,24 @@ def spare(others: Others | None, ways: Sequence[Way]) -> tuple[int, Adapter, str
 
     Example:
         >>> from embertune.adapters.identity import IdentityAdapter
-        >>> import numpy as np
-        >>> nobody, adapter = np.zeros((2, 3), np.float32), IdentityAdapter()
-        >>> spare(Others("tales", nobody, nobody, lambda adapter: -0.02), [Way("nothing", lambda: adapter)])[2]
-        ''
+        >>> nobody = np.zeros((2, 3), np.float32)
+        >>> lost = Others("tales", nobody, nobody, lambda adapter: np.array([-0.02, -0.04]))
+        >>> spare(lost, [Way("nothing", IdentityAdapter), Way("nothing else", IdentityAdapter)])[0]
+        0
     """
-    first = ways[0].make()
-    if others is None:
-        return 0, first, ""
-    tried = [(others.change(first), first)]
-    for way in ways[1:]:
-        if tried[-1][0] >= -_SPARED:
+    taken, adapter = 0, ways[0].make()
+    if others is None or len(ways) == 1:
+        return taken, adapter, ""
+    first = change = others.change(adapter)
+    for at, way in enumerate(ways[1:], start=1):
+        if change.mean() >= -_SPARED:
             break
         made = way.make()
-        tried.append((others.change(made), made))
-    best = max(range(len(tried)), key=lambda at: (min(tried[at][0], -_SPARED), -at))
-    if best == 0:
-        return 0, first, ""
-    change, adapter = tried[best]
+        changed = others.change(made)
+        if (changed - change).mean() > standard_errors((changed - change)[None])[0]:
+            taken, adapter, change = at, made, changed
+    if not taken:
+        return taken, adapter, ""
     looked = f"{len(others.queries)} queries of {others.name} that are not judged"
-    reason = f"There are {ways[best].words}: {looked} change by {change:+.3f} so, and by {tried[0][0]:+.3f} otherwise."
-    return best, adapter, reason
+    so, otherwise = f"{change.mean():+.3f}", f"{first.mean():+.3f}"
+    return taken, adapter, f"There {ways[taken].words}: {looked} change by {so} so, and by {otherwise} otherwise."

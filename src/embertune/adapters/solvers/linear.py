@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,8 @@ __all__ = ["Learned", "LinearMaps"]
 
 # Up to 4 rows win from 768 x 768 on, and at 384 x 384 none does.
 _FEW_ROWS, _LARGE = 4, 2**18
+# So many times its dimensions are the rows of a batch for which a map of low rank is multiplied out.
+_MANY = 8
 
 
 @dataclass(frozen=True)
@@ -98,18 +99,12 @@ class Learned:
 
     def residual(self, vectors: Vectors, side: str) -> Vectors:
         """Give ``x W`` of embeddings (n, d), a new array."""
-        return self._by_parts(vectors, side) if self._whole is None else _times(vectors, self._whole[side])
-
-    @cached_property
-    def _whole(self) -> Mapping[str, Vectors] | None:
-        """W by side, where one product with it takes fewer multiplications than three with V, B and V'; else None."""
-        if self.basis is None:
-            return None
-        size, rank = self.basis.shape
-        if size * size > 2 * size * rank + rank * rank:
-            return None
-        identity = np.eye(size, dtype=np.float32)
-        return {side: self._by_parts(identity, side) for side in self.inner}
+        if self.basis is not None:
+            size, rank = self.basis.shape
+            # To multiply W out costs as much as to map d rows; one product with it is then quicker than three.
+            if len(vectors) > _MANY * size and size * size < 2 * size * rank + rank * rank:
+                return _times(vectors, self.matrix(side))
+        return self._by_parts(vectors, side)
 
     def _by_parts(self, vectors: Vectors, side: str) -> Vectors:
         inside = vectors if self.basis is None else _times(vectors, self.basis)
@@ -122,7 +117,7 @@ class Learned:
         size = len(self.inner["query"] if self.basis is None else self.basis)
         if side not in self.inner:
             return np.zeros((size, size), dtype=np.float32)
-        return self.residual(np.eye(size, dtype=np.float32), side)
+        return self._by_parts(np.eye(size, dtype=np.float32), side)
 
 
 def _times(rows: Vectors, matrix: Vectors) -> Vectors:
