@@ -94,9 +94,9 @@ def measure_named(dataset, encoder, config, foreign):
     """Tune with the other queries named: what those that are judged then lose, what the own gain, and how."""
     record = tune(dataset, encoder, split="given", effort=config, seed=0, foreign=foreign).record
     change, own = record["foreign"]["delta"][METRIC], record["delta"][METRIC]["mean"]
-    how = [reason for reason in record["selection"]["reasons"] if reason.startswith("There are ")]
+    how = [reason.partition(":")[0] for reason in record["selection"]["reasons"] if "that are not judged" in reason]
     found = {"n": record["foreign"]["n"], "change": change["mean"], "low": change["low"], "high": change["high"]}
-    return found | {"own_change": own, "how": how[0].partition(":")[0].removeprefix("There are ") if how else ""}
+    return found | {"own_change": own, "how": how[0].partition(" ")[2].partition(" ")[2] if how else ""}
 
 
 def write(rows):

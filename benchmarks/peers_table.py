@@ -208,8 +208,14 @@ def _left_out(blocks):
     for method in METHODS:
         where = [key for key, found in sorted(blocks.items()) if len(found.get(method, ())) == _seeds(found)]
         if len(where) < len(blocks):
-            there[tuple(" ".join(key) for key in where)].append(method)
-    told = {where: f"with every seed on {', '.join(where)} only" if where else "not run" for where in there}
+            rows = sum(len(found.get(method, ())) for found in blocks.values())
+            there[tuple(" ".join(key) for key in where), rows].append(method)
+    every = sum(map(_seeds, blocks.values()))
+    told = {
+        (where, rows): (f"in {rows} of {every} rows" if rows else "not run")
+        + (f", with every seed on {', '.join(where)} only" if where else "")
+        for where, rows in there
+    }
     return [f"* {', '.join(methods)}: {told[where]}." for where, methods in there.items()]
 
 
