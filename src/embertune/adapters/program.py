@@ -153,13 +153,14 @@ class _Writer:
         if gate.directions is not None:
             rows = self.do("matmul", rows, self.keep("gate_directions", gate.directions))
         near = self.do("nearest", rows, self.keep("gate_examples", gate.examples), gate.neighbours)
-        weight = self.do("ramp", near, gate.low, max(gate.high, gate.low + 1e-6))
+        weight = self.ramp(near, gate.low, gate.high)
         if gate.unlike is None or gate.lead is None:
             return weight
-        low, high = gate.lead
         away = self.do("nearest", rows, self.keep("gate_unlike", gate.unlike), gate.neighbours)
-        lead = self.do("ramp", self.do("subtract", near, away), low, max(high, low + 1e-6))
-        return self.do("multiply", weight, lead)
+        return self.do("multiply", weight, self.ramp(self.do("subtract", near, away), *gate.lead))
+
+    def ramp(self, values: str, low: float, high: float) -> str:
+        return self.do("ramp", values, low, max(high, low + 1e-6))
 
     def frozen(self, adapter: Adapter, side: Side, x: str) -> str:
         if isinstance(adapter, Chain):

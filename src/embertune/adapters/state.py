@@ -46,10 +46,9 @@ def to_state(adapter: Adapter) -> tuple[dict[str, Any], Tensors]:
     for name, arrays in _GATES.items():
         gate = getattr(adapter, name)
         config[name] = gate_config(gate)
-        kept = () if gate is None else (gate.examples, gate.directions, gate.unlike)
-        tensors |= {
-            to: np.ascontiguousarray(array) for to, array in zip(arrays, kept, strict=False) if array is not None
-        }
+        if gate is not None:
+            kept = zip(arrays, (gate.examples, gate.directions, gate.unlike), strict=True)
+            tensors |= {to: np.ascontiguousarray(array) for to, array in kept if array is not None}
     return config, tensors
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +77,8 @@ class Foreign:
         _check_encoders(self.own_encoder.spec, self.encoder.spec)
         known = {document.content for document in self.dataset.corpus.values()}
         rows = [row for row, name in enumerate(encoded.document_ids) if self.own.corpus[name].content not in known]
+        own = {document.content for document in self.own.corpus.values()}
+        apart = [row for row, name in enumerate(theirs.document_ids) if self.dataset.corpus[name].content not in own]
         # Ids of both may be equal, so they are told apart here by what stands before them.
         ids = [
             *(f"foreign {name}" for name in theirs.document_ids),
@@ -91,18 +92,11 @@ class Foreign:
             dataset=self.dataset,
             queries=theirs.queries,
             documents=np.concatenate([theirs.documents, encoded.documents[rows]]),
-            apart=np.array([row for row, name in enumerate(theirs.document_ids) if self._is_apart(name)], np.intp),
+            apart=np.array(apart, np.intp),
             judgments=Judgments.from_qrels(qrels, theirs.query_ids, ids),
             seconds=theirs.seconds,
             cost=theirs.cost,
         )
-
-    def _is_apart(self, name: str) -> bool:
-        return self.dataset.corpus[name].content not in self._own_contents
-
-    @cached_property
-    def _own_contents(self) -> set[str]:
-        return {document.content for document in self.own.corpus.values()}
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def choose(
     offsets = Offsets() if note else _offsets(trials, weights, gates, seen_share)
     final = settings_of(config, rank=rank, steps=config.max_steps, seed=seed)
     weighed = {_ALL: weights}
-    if config.side == "auto" and weights[~tried.of_queries()].any():
+    if others is not None and config.side == "auto" and weights[~tried.of_queries()].any():
         weighed[_ALONE] = table.choice(tried.of_queries() & table.harmless())
 
     @cache
@@ -122,7 +122,7 @@ def choose(
         adapter, heaviest = _fit(everything, spans, (tried, final), (search_basis, basis))
         return adapter, spans, heaviest
 
-    options = _options(fitted(_ALL)[0], gates, offsets, others, can_leave=weighed.get(_ALONE, [1])[0] < 1)
+    options = _options(fitted(_ALL)[0], gates, offsets, others, can_leave=_keeps_a_map(weighed.get(_ALONE)))
     at, adapter, spared = spare(others, [Way(o.words, partial(_finished, pool, fitted, o, seed)) for o in options])
     option = options[at]
     _, spans, heaviest = fitted(option.maps)
@@ -144,6 +144,10 @@ def choose(
 _ALL, _ALONE = "all", "of queries alone"
 # The mean map, the strengths that it is of, and the path of the kind that weighs most.
 _Fitted = tuple[Adapter, list[Span], list[LinearAdapter]]
+
+
+def _keeps_a_map(weights: npt.NDArray[np.float64] | None) -> bool:
+    return weights is not None and bool(weights[1:].any())
 
 
 class _Option(NamedTuple):
